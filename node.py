@@ -81,7 +81,7 @@ class Node:
         self.storage = storage
         self.transport = transport
         sign = launched(f"python node.py restart sign restart.json --home {shlex.quote(str(home.path))}")
-        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign)
+        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign, storage.counted_from)
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""
@@ -390,6 +390,7 @@ def run(
     said: dict[str, Any] = {"log_level": log_level, "mode": mode, "join": join, "checkpoint": checkpoint}
     config = replace(loaded.config, **{name: value for name, value in said.items() if value is not None})
     adopt_level(config.log_level)
+    log.info("starting", home=str(home), network=loaded.genesis.name)  # libp2p is yet to be imported
     trio.run(partial(run_node, replace(loaded, config=config), stop_with_parent=stop_with_parent))
 
 

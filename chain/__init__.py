@@ -48,6 +48,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     state         what the registry knows, entry by entry
     view          a state to look at, wherever it is kept
     draft         changes tried on top of a state
+    fence         what a fault of ours ends, and what not
     terms         what was promised when a record was filed, and no rule before its time
     markers       what ended stays ended
     authorities   what authorities are measured by
@@ -63,7 +64,9 @@ files of this list, the store, touch the disk.  Files import only files above th
     objections    object, answer, rule, appeal
     repairs       ask for repair, approve, decline
     deadlines     what the chain itself does when a deadline of a record passes
-    leaving       leave, annul, and everything about somebody is forgotten
+    attributes    what is attested of a member for a while
+    leaving       leave, and everything about somebody is forgotten
+    annulments    an enrolment is said to be void: hearing, lot, ruling, appeal
     anchors       reports beside the chain
     governance    the rules of validators: motions
     offences      what a validator answers for: evidence, lost signing states
@@ -129,6 +132,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     rows          the state of a node on disk, as it reads it
     derived       what follows from the entries, in tables of its own
     rebuild       all of that anew
+    arrived       the database of a home that has joined by state
     newcomer      a home that joins by state, beside its own database until that is whole
     migrate       a database of the format before, in this one
     bodies        what blocks say, and how what is too old leaves the files

@@ -103,6 +103,18 @@ class Reopen(NamedTuple):
     consent: bytes
 
 
+class Attest(NamedTuple):
+    """An authority attests an attribute of a member until a date: ``digest`` is that of a document kept elsewhere.
+
+    Without a digest whoever attested it, or the member itself, takes it back; then ``until_slot`` is 0.
+    """
+
+    subject: bytes
+    attribute: int
+    digest: bytes
+    until_slot: int
+
+
 class Object(NamedTuple):
     """The member objects to record ``number`` about itself; its points are suspended at once."""
 
@@ -230,7 +242,7 @@ class Veto(NamedTuple):
 
 
 class Annul(NamedTuple):
-    """A registrar says that an enrolment is void, the member objects, or an arbiter decides; with a reason's digest."""
+    """A registrar says that an enrolment is void, the member objects or appeals, an arbiter decides; with a reason."""
 
     subject: bytes
     step: int
@@ -280,6 +292,7 @@ Action: TypeAlias = (
     | Annul
     | Leave
     | Anchor
+    | Attest
 )
 
 # Verdicts of Answer
@@ -293,6 +306,6 @@ RECOVER, UNDO = 1, 2
 # What a Veto stops
 RECOVERY, LEAVE = 1, 2
 # Steps of Annul
-ANNUL, CONTEST, GRANT, DENY = 1, 2, 3, 4
+ANNUL, CONTEST, GRANT, DENY, APPEAL = 1, 2, 3, 4, 5
 # Kinds of reports that are anchored
 AUDIT = 1

@@ -65,6 +65,9 @@ def _amendment_faults(old: Policy, new: Policy) -> Iterator[str]:
     for code, rating in sorted(old.ratings.items()):
         if code not in new.ratings or new.ratings[code].name != rating.name:
             yield f"category {code} of ratings must stay, with its name"
+    for code, attribute in sorted(old.attributes.items()):
+        if code not in new.attributes or new.attributes[code].name != attribute.name:
+            yield f"attribute {code} must stay, with its name; close it if it shall end"
 
 
 def needed_notice_days(old: Policy, new: Policy) -> int:

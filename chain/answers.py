@@ -72,13 +72,13 @@ def raw_block(view: View, which: str) -> bytes:
     """A block as it travels.  Raises :class:`NotThere` for the genesis, which is none."""
     found, _ = _block(view, which)
     if found is None:
-        raise NotThere("the genesis is no block; /genesis shows it")
+        raise NotThere("the genesis is not a block; /genesis shows it")
     return encode_block(found)
 
 
 def _block(view: View, which: str) -> tuple[Block | None, bool]:
     if not (which.isascii() and which.isdigit() and len(which) < _HEIGHT_DIGITS):
-        return view.find_block(read_hex(which, _BLOCK_DIGITS, "height and no block id"))
+        return view.find_block(read_hex(which, _BLOCK_DIGITS, "a height or a block id"))
     found = view.reader.block_at(int(which))
     if found is None and int(which):
         raise NotThere(f"no block of height {int(which)} is stored; the head is at height {view.head_height}")
@@ -87,7 +87,7 @@ def _block(view: View, which: str) -> tuple[Block | None, bool]:
 
 def transaction(view: View, transaction_id: str) -> Document:
     """Where a transaction is, by its id or the beginning of it (16 digits or more).  Raises :class:`NotThere`."""
-    digits = read_hex(transaction_id, _TRANSACTION_DIGITS, "transaction id")
+    digits = read_hex(transaction_id, _TRANSACTION_DIGITS, "a transaction id")
     found = view.reader.transaction(bytes.fromhex(digits[: len(digits) // 2 * 2]))
     if found is None or not found[0].id.hex().startswith(digits):
         oldest = view.reader.oldest_body()

@@ -9,12 +9,14 @@ Source: protocol 6.14.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import NamedTuple
 
 from chain.actions import STRIKE
 from chain.authorities import is_in_term
 from chain.draft import Draft
 from chain.entries import ACTIVE, DRAWN, Authority, Record, Roll, Rulings
 from chain.errors import Reason, Refused
+from chain.identities import BEFORE_ARBITER, Annulment
 from chain.proposals import ARBITER
 from chain.statekeys import ROLL_KEY, rulings_key
 from chain.view import Lookup
@@ -24,6 +26,43 @@ PANEL = 3
 MAJORITY = 2
 # Each ruling ranks all of them.
 MAX_ARBITERS = 64
+
+
+class Case(NamedTuple):
+    """What arbiters decide about: whose word, the ``issuer``'s, against whose, the ``subject``'s.
+
+    ``name`` tells it from others about the same subject.  ``stood_by`` are those who stood by the issuer before: whose
+    word reopened it, who upheld it.  ``lot`` is empty where nobody is drawn yet.
+    """
+
+    subject: bytes
+    name: bytes
+    issuer: bytes
+    stood_by: tuple[bytes, ...]
+    is_appeal: bool
+    lot: bytes
+    lot_height: int
+    votes: tuple[tuple[bytes, int], ...]
+
+    @property
+    def seats(self) -> int:
+        """How many are drawn: three on an appeal, else one."""
+        return PANEL if self.is_appeal else 1
+
+
+def record_case(subject: bytes, number: int, record: Record) -> Case:
+    """The dispute about a record, or about its repair, in which nobody stood by anything."""
+    stood_by = (record.reopener, record.arbiter) if record.is_disputed else ()
+    is_appeal = record.status == DRAWN and bool(record.upheld)
+    name = number.to_bytes(4, "big")
+    return Case(subject, name, record.issuer, stood_by, is_appeal, record.lot, record.lot_height, record.votes)
+
+
+def annulment_case(subject: bytes, annulment: Annulment) -> Case:
+    """The dispute about an enrolment."""
+    stood_by, lot = (annulment.arbiter,), (annulment.lot, annulment.lot_height)
+    is_appeal = annulment.status == BEFORE_ARBITER and annulment.is_appealed
+    return Case(subject, b"", annulment.registrar, stood_by, is_appeal, *lot, annulment.votes)
 
 
 def is_arbiter(authority: Authority | None, date_slot: int) -> bool:
@@ -36,68 +75,61 @@ def is_arbiter(authority: Authority | None, date_slot: int) -> bool:
     )
 
 
-def drawn(lookup: Lookup, subject: bytes, number: int, record: Record, date_slot: int) -> tuple[bytes, ...]:
-    """The identities of those who may rule on a record at a date, in the order of the lot; fewer where there are few.
+def drawn(lookup: Lookup, case: Case, date_slot: int) -> tuple[bytes, ...]:
+    """The identities of those who may rule at a date, in the order of the lot; fewer where there are few.
 
-    Never the issuer or the member, nor in a dispute who stood by it before: whose word reopened the conduct, or who
-    upheld it.  Nobody before the lot is drawn.
+    Never the issuer or the member, nor who stood by it before.  Nobody before the lot is drawn.
     """
-    if not record.lot:
+    if not case.lot:
         return ()
-    seed = b"goodfaith/lot/1" + record.lot + subject + number.to_bytes(4, "big")
-    barred = (record.issuer, subject, record.arbiter if record.is_disputed else b"")
+    seed = b"goodfaith/lot/1" + case.lot + case.subject + case.name
+    barred = (case.issuer, case.subject, *case.stood_by)
     ranked = sorted(
         (sha256(seed + who).digest(), who)
         for who, since_height in lookup.roll.arbiters
-        if since_height < record.lot_height and who not in barred
+        if since_height < case.lot_height and who not in barred
     )
     in_office = (who for _, who in ranked if is_arbiter(lookup.authority(who), date_slot))
-    count = seats(record)
-    return tuple(who for who, _ in zip(in_office, range(count), strict=False))
+    return tuple(who for who, _ in zip(in_office, range(case.seats), strict=False))
 
 
-def seats(record: Record) -> int:
-    """How many are drawn for a record: three on an appeal, else one."""
-    return PANEL if record.status == DRAWN and record.upheld else 1
-
-
-def needs_motion(lookup: Lookup, subject: bytes, number: int, record: Record, date_slot: int) -> bool:
+def needs_motion(lookup: Lookup, case: Case, date_slot: int) -> bool:
     """Whether an appeal waits for a motion of the validators, because there are too few to draw three."""
-    return (
-        record.status == DRAWN
-        and bool(record.upheld)
-        and len(drawn(lookup, subject, number, record, date_slot)) < PANEL
-    )
+    return case.is_appeal and len(drawn(lookup, case, date_slot)) < PANEL
 
 
-def check_drawn(draft: Draft, arbiter: bytes, subject: bytes, number: int, record: Record) -> None:
+def rule(draft: Draft, case: Case, arbiter: bytes, verdict: int) -> Case:
+    """The case once an arbiter on whom the lot fell has ruled; :func:`is_decided` says whether that is all.
+
+    Raises :class:`Refused`: ``NOT_DRAWN``, ``ALREADY_RULED``.
+    """
+    check_drawn(draft, arbiter, case)
+    _count(draft, arbiter, case.issuer, "struck" if verdict == STRIKE else "upheld")
+    return case._replace(votes=(*case.votes, (arbiter, verdict)))
+
+
+def is_decided(case: Case, verdict: int) -> bool:
+    """Whether that verdict is that of the case: two of one mind decide an appeal."""
+    return not case.is_appeal or sum(each == verdict for _, each in case.votes) >= MAJORITY
+
+
+def check_drawn(draft: Draft, arbiter: bytes, case: Case) -> None:
     """The lot fell on this arbiter.  Raises :class:`Refused`: ``NOT_DRAWN``, ``ALREADY_RULED``."""
-    if needs_motion(draft, subject, number, record, draft.date_slot):
+    if needs_motion(draft, case, draft.date_slot):
         raise Refused(Reason.NOT_DRAWN, "there are too few other arbiters; a motion of the validators decides")
-    if arbiter not in drawn(draft, subject, number, record, draft.date_slot):
+    if arbiter not in drawn(draft, case, draft.date_slot):
         raise Refused(Reason.NOT_DRAWN, "the lot fell on another arbiter")
-    if any(who == arbiter for who, _ in record.votes):
+    if any(who == arbiter for who, _ in case.votes):
         raise Refused(Reason.ALREADY_RULED, "this arbiter has ruled on this appeal")
 
 
-def count_ruling(draft: Draft, arbiter: bytes, issuer: bytes, verdict: int) -> None:
-    """An arbiter ruled."""
-    rulings = _rulings(draft, arbiter, issuer)
-    if verdict == STRIKE:
-        rulings = rulings._replace(struck=rulings.struck + 1)
-    else:
-        rulings = rulings._replace(upheld=rulings.upheld + 1)
-    draft.put(rulings_key(arbiter, issuer), rulings)
-
-
-def count_silence(draft: Draft, subject: bytes, number: int, record: Record) -> None:
+def count_silence(draft: Draft, case: Case) -> None:
     """Those who were drawn did not rule in time; where a motion was to decide, nobody of them was silent."""
-    if needs_motion(draft, subject, number, record, draft.date_slot):
+    if needs_motion(draft, case, draft.date_slot):
         return
-    for arbiter in drawn(draft, subject, number, record, draft.date_slot):
-        if not any(who == arbiter for who, _ in record.votes):
-            rulings = _rulings(draft, arbiter, record.issuer)
-            draft.put(rulings_key(arbiter, record.issuer), rulings._replace(silent=rulings.silent + 1))
+    for arbiter in drawn(draft, case, draft.date_slot):
+        if not any(who == arbiter for who, _ in case.votes):
+            _count(draft, arbiter, case.issuer, "silent")
 
 
 def check_room(draft: Draft, identity: bytes, rights: int) -> None:
@@ -117,6 +149,7 @@ def enroll(draft: Draft, identity: bytes, rights: int) -> None:
     draft.put(ROLL_KEY, Roll(tuple(sorted(arbiters.items()))))
 
 
-def _rulings(draft: Draft, arbiter: bytes, issuer: bytes) -> Rulings:
-    found: Rulings | None = draft.get(rulings_key(arbiter, issuer))
-    return found or Rulings(0, 0, 0)
+def _count(draft: Draft, arbiter: bytes, issuer: bytes, what: str) -> None:
+    key = rulings_key(arbiter, issuer)
+    rulings: Rulings = draft.get(key) or Rulings(0, 0, 0)
+    draft.put(key, rulings._replace(**{what: getattr(rulings, what) + 1}))

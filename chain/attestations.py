@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple, NewType
+from typing import Any, ClassVar, NamedTuple, NewType
 
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.errors import Reason, Refused
@@ -41,7 +41,9 @@ class Carried(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A decoded attestation; ``raw`` is what was signed, hashed and sent."""
+    """A decoded attestation; ``raw`` is what was signed, hashed and sent.  It belongs to no slot."""
+
+    slot: ClassVar[None] = None
 
     id: bytes
     speaker: bytes
@@ -51,11 +53,6 @@ class Attestation:
     mhg: int
     mhp: int
     raw: bytes
-
-    @property
-    def slot(self) -> None:
-        """None: an attestation belongs to no slot."""
-        return None
 
     @property
     def carried(self) -> Carried:

@@ -27,6 +27,16 @@ def check_authority(draft: Draft, actor: bytes) -> tuple[bytes, Authority]:
     return identity, authority
 
 
+def check_accredited(draft: Draft, authority: Authority, code: int, name: str) -> None:
+    """It may record or attest that now.  Raises :class:`Refused`: ``AUTHORITY_SUSPENDED``, ``NOT_ACCREDITED``."""
+    if authority.status == SUSPENDED:
+        raise Refused(Reason.AUTHORITY_SUSPENDED, "too many of its records were overturned, or a motion suspended it")
+    if code not in authority.categories:
+        raise Refused(Reason.NOT_ACCREDITED, f"not accredited for {name}")
+    if not is_in_term(authority, draft.date_slot):
+        raise Refused(Reason.NOT_ACCREDITED, f"accredited from slot {authority.from_slot} to {authority.until_slot}")
+
+
 def is_in_term(authority: Authority, date_slot: int) -> bool:
     """Whether an authority is accredited at a date."""
     return authority.from_slot <= date_slot < authority.until_slot

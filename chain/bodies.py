@@ -22,7 +22,7 @@ from chain.headers import Header, decode_header
 from chain.mempool import MAX_BYTES, MAX_TRANSACTIONS
 from chain.messages import FRAMING_BYTES, RawItems
 from chain.schema import seal, short_id, unseal
-from chain.stored import is_bare, oldest_body, policy_in_force
+from chain.stored import counted_from, is_bare, oldest_body, policy_in_force
 from chain.transactions import decode_transaction
 
 # A transaction of so many blocks: a fraction of a second, also where they are the largest.
@@ -219,7 +219,19 @@ class Bodies:
         """Every body from ``height`` on is here again."""
         with self._database.transaction():
             self._database.put("bodies", encode((height,)))
+            self._count_down_to(height)
             self._connection.execute("DELETE FROM meta WHERE key = 'wiped'")
+
+    def _count_down_to(self, height: int) -> None:
+        """Count the transactions of the blocks that a home brought no bodies of when it joined."""
+        counted = counted_from(self._database)
+        if height < counted:
+            (more,) = self._connection.execute(
+                "SELECT coalesce(sum(transactions), 0) FROM blocks WHERE main = 1 AND height >= ? AND height < ?",
+                (height, counted),
+            ).fetchone()
+            self._database.put("transactions", encode((self._database.number("transactions") + int(more),)))
+            self._database.put("counted_from", encode((height,)))
 
     def stop_overwriting(self) -> None:
         """From now on the file keeps what is deleted, as any file does, until it is written anew."""

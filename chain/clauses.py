@@ -15,8 +15,9 @@ class Identity(NamedTuple):
     """Whose a key is, and how that changes (protocol 8.1 to 8.3).
 
     A recovery waits ``recovery_days`` for a veto, and for so long guardians can undo what a key did against them.
-    ``registrar`` says whether the registrar who enrolled somebody without guardians may recover.  An annulment is
-    open for ``annulment_days``; who leaves is gone after ``leave_days``, and its keys come back after ``return_days``.
+    ``registrar`` says whether the registrar who enrolled somebody without guardians may recover.  About an
+    annulment both are heard for ``annulment_days``; who leaves is gone after ``leave_days``, and its keys come back
+    after ``return_days``.
     """
 
     recovery_days: int

@@ -46,7 +46,7 @@ def _draw(draft: Draft, subject: bytes, number: int, record: Record, status: int
 def _silence(draft: Draft, subject: bytes, number: int, record: Record) -> None:
     """Of the issuer, whose error that is; or of the arbiters, who answer for that themselves."""
     if record.status in (DRAWN, REPAIR_DRAWN):
-        arbiters.count_silence(draft, subject, number, record)
+        arbiters.count_silence(draft, arbiters.record_case(subject, number, record))
     what = {OBJECTED: "lapsed", DRAWN: "unruled", REPAIR_ASKED: "repaired", REPAIR_DRAWN: "repaired"}
     effects.end(draft, subject, number, record, what[record.status])
     if record.status == OBJECTED:

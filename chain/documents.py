@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeAlias
 
-from chain.arbiters import drawn
-from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Member, Rating, Record
+from chain.arbiters import annulment_case, drawn, record_case
+from chain.entries import RATING_STATUS_NAMES, STATUS_NAMES, Attributes, Member, Rating, Record
+from chain.identities import ANNULMENT_STATUS_NAMES, ANNULMENTS, Annulment
 from chain.keys import did_from_key
 from chain.scores import Line, explain, standing
 from chain.statekeys import (
     MEMBERS,
     RATINGS,
     RECORDS,
+    attributes_key,
     member_key,
     read_identity,
     read_rating_key,
@@ -28,7 +30,7 @@ from chain.statekeys import (
     record_key,
 )
 from chain.view import StateView
-from chain.words import category_name, duration, time_of, waits_for
+from chain.words import annulment_waits_for, category_name, duration, time_of, waits_for
 
 # More than anybody reads of a running node; the newest come first.
 MAX_SHOWN = 100
@@ -186,12 +188,54 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         **moment(view, "deadline", record.deadline_slot),
         "waits_for": waits_for(record),
         "left": time_left(view, record.deadline_slot) if record.deadline_slot else None,
-        "arbiters": [did_of(view, who) for who in drawn(view, subject, number, record, view.slot)],
+        "arbiters": [did_of(view, who) for who in drawn(view, record_case(subject, number, record), view.slot)],
         "evidence": record.evidence.hex(),
         "reason": record.reason.hex() or None,
         "grounds": record.grounds.hex() or None,
         "statement": record.statement.hex() or None,
         "proof": record.proof.hex() or None,
+    }
+
+
+# ------------------------------------------------------------------------------------------------ enrolments
+
+
+def annulments(view: StateView) -> Iterator[tuple[bytes, Annulment]]:
+    """All annulments that are open, by the identities of whom they are about."""
+    return ((read_identity(key), annulment) for key, annulment in view.entries(ANNULMENTS, Annulment))
+
+
+def attribute_documents(view: StateView, identity: bytes) -> list[Document]:
+    """What is attested of a member, as far as its date has not come."""
+    entry: Attributes | None = view.get(attributes_key(identity))
+    return [
+        {
+            "attribute": category_name(view.policy, each.attribute),
+            "code": each.attribute,
+            "issuer": did_of(view, each.issuer),
+            "digest": each.digest.hex(),
+            "height": each.height,
+            **moment(view, "expires", each.expires_slot),
+            "left": time_left(view, each.expires_slot),
+        }
+        for each in (entry.held if entry is not None else ())
+        if view.date(each.expires_slot) > view.slot
+    ]
+
+
+def annulment_document(view: StateView, identity: bytes, annulment: Annulment) -> Document:
+    """An enrolment that is said to be void."""
+    return {
+        "member": did_of(view, identity),
+        "registrar": did_of(view, annulment.registrar),
+        "status": ANNULMENT_STATUS_NAMES[annulment.status],
+        "appealed": annulment.is_appealed,
+        **moment(view, "deadline", annulment.due_slot),
+        "waits_for": annulment_waits_for(annulment),
+        "left": time_left(view, annulment.due_slot),
+        "arbiters": [did_of(view, who) for who in drawn(view, annulment_case(identity, annulment), view.slot)],
+        "reason": annulment.reason.hex(),
+        "grounds": annulment.grounds.hex() or None,
     }
 
 

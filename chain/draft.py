@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from chain.entries import Clock, Entry, Record
+from chain.errors import FAULTS, Damaged
 from chain.genesis import Genesis
 from chain.state import decode_entry, encode_entry
 from chain.statekeys import CLOCK_KEY, RULES_KEY
@@ -39,8 +40,8 @@ class Draft(Lookup):
     ``slot`` is its slot in registry time, by which all deadlines go; ``date_slot`` that of the calendar.  Without a
     ``parent`` no time has passed since.
 
-    ``happenings`` tells what became of records in it, ``strangers`` how many enrolled without a registrar; neither is
-    part of the state.
+    ``happenings`` tells what became of records in it, ``strangers`` how many enrolled without a registrar, ``faults``
+    what could not be carried out for a fault of ours (:mod:`chain.fence`); none of these is part of the state.
     """
 
     def __init__(
@@ -59,6 +60,24 @@ class Draft(Lookup):
         self._slots: dict[int, int] = {}
         self.happenings: list[Happening] = []
         self.strangers = 0
+        self.faults: list[str] = []
+        self.mark()
+
+    def mark(self) -> None:
+        """From here on :meth:`take_back` takes back what is done."""
+        self._before: dict[bytes, tuple[Entry | None, bool]] = {}
+        self._marked = len(self.happenings), self.strangers
+
+    def take_back(self) -> None:
+        """Let everything be as it was at the last :meth:`mark`."""
+        for key, (entry, was_written) in self._before.items():
+            self._entries[key] = entry
+            if not was_written:
+                del self._written[key]
+        happened, self.strangers = self._marked
+        del self.happenings[happened:]
+        self._forget_policy()
+        self.mark()
 
     def begin(self) -> None:
         """Registry time stood still in an outage before this block."""
@@ -74,17 +93,25 @@ class Draft(Lookup):
         """The entry as this draft sees it, or None; the key decides its type."""
         entry = self._entries.get(key, _UNREAD)
         if entry is _UNREAD:
-            value = self._state.get(key)
-            entry = self._entries[key] = None if value is None else decode_entry(key, value)
+            entry = self._entries[key] = self._read(key)
         return entry
+
+    def _read(self, key: bytes) -> Entry | None:
+        """An entry before this block.  Raises :class:`Damaged`: whatever goes wrong here does so on this machine."""
+        try:
+            value = self._state.get(key)
+            return None if value is None else decode_entry(key, value)
+        except FAULTS as error:
+            raise Damaged(f"the entry {key.hex()} cannot be read ({error})") from error
 
     def put(self, key: bytes, entry: Entry | None) -> None:
         """Write an entry into the draft, or delete it with None."""
+        if key not in self._before:
+            self._before[key] = self._entries.get(key, _UNREAD), key in self._written
         self._entries[key] = entry
         self._written[key] = None
         if key == RULES_KEY:
-            self._policy = self._day = None
-            self._slots.clear()
+            self._forget_policy()
 
     @property
     def changes(self) -> Changes:
@@ -96,6 +123,10 @@ class Draft(Lookup):
             if before != after:
                 changes[key] = before, after
         return changes
+
+    def _forget_policy(self) -> None:
+        self._policy = self._day = None
+        self._slots.clear()
 
     @property
     def day(self) -> int:

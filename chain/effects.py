@@ -10,6 +10,7 @@ from chain.authorities import check_authority
 from chain.draft import Draft, Happening
 from chain.entries import CategorySum, Member, Record
 from chain.errors import Reason, Refused
+from chain.keys import did_from_key
 from chain.statekeys import member_key, record_key, sum_key
 
 
@@ -17,7 +18,7 @@ def find_record(draft: Draft, subject: bytes, number: int) -> Record:
     """A record that stands or is disputed.  Raises :class:`Refused`: ``UNKNOWN_RECORD``, ``DEADLINE_PASSED``."""
     record = draft.get(record_key(subject, number))
     if not isinstance(record, Record):
-        raise Refused(Reason.UNKNOWN_RECORD, f"no record {number} stands about {subject.hex()[:12]}…")
+        raise Refused(Reason.UNKNOWN_RECORD, f"no record {number} stands about {did_from_key(subject)}")
     if record.due_slot <= draft.slot:  # more fell due than one block works off
         slot = draft.date(record.due_slot)
         raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {slot}; the next blocks act on it")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from chain.codec import U32_MAX, U64_MAX, array, blob, integer
@@ -179,7 +179,7 @@ class Electorate:
 
     def tag(self, key: bytes) -> Tag:
         """With which tag ``key`` speaks on top of this branch, and since which height."""
-        return self._tag_by_key.get(key) or Tag(key, NO_TAG, 0)
+        return self._tag_by_key.get(key) or _first_tag(key)
 
     def after(self, height: int, *, mhpc: int, spoke: Collection[bytes], decision: Decision) -> Electorate:
         """The validators at the height after ``height``, whose block was the last.
@@ -231,6 +231,12 @@ class Electorate:
         if len(tags) > MAX_TAGS:
             raise Refused(Reason.WRONG_DECISION, f"more than {MAX_TAGS} validators lost their signing states")
         return replace(self, phase=phase, barred=barred, tags=tags)
+
+
+@lru_cache(1_024)
+def _first_tag(key: bytes) -> Tag:
+    """With which tag a key speaks that never renewed it."""
+    return Tag(key, NO_TAG, 0)
 
 
 def set_fault(validators: Sequence[tuple[bytes, int]], batch: int) -> str:

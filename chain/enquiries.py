@@ -8,6 +8,9 @@ from itertools import islice
 from chain.documents import (
     Document,
     Row,
+    annulment_document,
+    annulments,
+    attribute_documents,
     explanation,
     member_document,
     rating_document,
@@ -17,6 +20,7 @@ from chain.documents import (
 from chain.entries import STATUS_NAMES, UPHELD_ONCE, Member, Rating, Record
 from chain.errors import InvariantBroken
 from chain.history import follow
+from chain.identities import Annulment, annulment_key
 from chain.inspection import NotThere, Unclear, View
 from chain.keys import did_from_key
 from chain.past import Past
@@ -61,7 +65,10 @@ def member(view: View, who: str, *, given: bool = False, limit: int | None = Non
         rating_document(view.state, "rater", key, rating)
         for key, rating in islice(view.state.entries(RATINGS + identity, Rating), limit)
     ]
-    return {**summary, "records_about": about, "received": received, **_given(view, identity, given, limit)}
+    void: Annulment | None = view.state.get(annulment_key(identity))
+    doubt = {} if void is None else {"annulment": annulment_document(view.state, identity, void)}
+    attested = {"attributes": attribute_documents(view.state, identity), **doubt}
+    return {**summary, **attested, "records_about": about, "received": received, **_given(view, identity, given, limit)}
 
 
 def explained(view: View, who: str, *, given: bool = False, limit: int | None = None) -> Document:
@@ -202,7 +209,7 @@ def _read_cursor(text: str) -> tuple[bytes, int]:
 
 
 def objections(view: View, limit: int | None = None) -> Document:
-    """Open objections, and who has to act until when; time is counted from the newest block."""
+    """Open objections and annulments, and who has to act until when; time is counted from the newest block."""
     found = [
         record_document(view.state, *row)
         for identity in view.reader.suspended()
@@ -210,7 +217,12 @@ def objections(view: View, limit: int | None = None) -> Document:
         if not row[2].counts
     ]
     found.sort(key=lambda record: (record["deadline_slot"], record["member"], record["number"]))
-    return {**view.at_state, "objections": found[:limit]}
+    doubts = islice(annulments(view.state), limit)
+    return {
+        **view.at_state,
+        "objections": found[:limit],
+        "annulments": [annulment_document(view.state, *row) for row in doubts],
+    }
 
 
 def history(

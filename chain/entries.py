@@ -24,11 +24,13 @@ class Rules(NamedTuple):
 class PolicyText(NamedTuple):
     """An encoded policy; :func:`chain.policy.decode_policy` reads it.
 
-    ``from_slot`` is since when it was in force: 0 for the first one, and for one that is announced.
+    ``from_slot`` is since when it was in force, from the block at ``from_height`` on: 0 for the first one, and for one
+    that is announced.
     """
 
     document: bytes
     from_slot: int = 0
+    from_height: int = 0
 
 
 class Clock(NamedTuple):
@@ -145,10 +147,9 @@ class Record(NamedTuple):
     ``deadline_slot`` ends what the status waits for (0: nothing); ``expires_slot`` ends the record.  It can be
     repaired from ``repair_slot`` (0: never).  ``cap`` is a tier level, or -1; it ``stands`` (1) while it is disputed.
     ``is_declined`` once its issuer declined a repair; ``is_reopened`` where it is about conduct of an ended record.
-    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it; before that ``arbiter`` is whose word
-    reopened the conduct.  ``lot`` and ``lot_height`` are the seed of
-    the lot that draws who rules, ``votes`` what those of an appeal ruled.  ``grounds`` are the objection's or the
-    appeal's, ``statement`` the member's own, ``proof`` the repair's.
+    It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it; ``reopener`` is whose word reopened the
+    conduct.  ``lot`` and ``lot_height`` are the seed of the lot that draws who rules, ``votes`` what those of an appeal
+    ruled.  ``grounds`` are the objection's or the appeal's, ``statement`` the member's own, ``proof`` the repair's.
     """
 
     issuer: bytes
@@ -177,6 +178,7 @@ class Record(NamedTuple):
     lot_height: int = 0
     arbiter: bytes = b""
     votes: tuple[tuple[bytes, int], ...] = ()
+    reopener: bytes = b""
 
     @property
     def due_slot(self) -> int:
@@ -215,6 +217,23 @@ class Marker(NamedTuple):
     until_slot: int
     is_reopened: int = 0
     filed: tuple[tuple[int, int], ...] = ()
+
+
+class Held(NamedTuple):
+    """One attribute: who attested it, on which document, at which height, and until when."""
+
+    attribute: int
+    issuer: bytes
+    digest: bytes
+    height: int
+    expires_slot: int
+
+
+class Attributes(NamedTuple):
+    """What is attested of a member, by the codes of the policy; in ``due_slot`` the first of it ends."""
+
+    due_slot: int
+    held: tuple[Held, ...]
 
 
 class CategorySum(NamedTuple):
@@ -322,6 +341,7 @@ Entry: TypeAlias = (
     | Member
     | Rating
     | Record
+    | Attributes
     | CategorySum
     | Marker
     | Authority

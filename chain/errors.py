@@ -4,7 +4,8 @@ Three kinds of failure never mix:
 
 * :class:`Refused` – what came from outside breaks a rule.  Normal operation; nothing stops.
 * :class:`OperatorError` – the person at the keyboard can mend it.  One sentence, no traceback.
-* :class:`InvariantBroken` – our own bug.  The node stops rather than go on with a wrong state.
+* :class:`InvariantBroken` – our own bug.  The node stops rather than go on with a wrong state; where carrying out one
+  matter of a block ends so, or by another of the :data:`FAULTS`, only that matter does (:mod:`chain.fence`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Reason(Enum):
     COUNTER_LIMIT = ("counter_limit", Disposition.IGNORE)
     OVER_QUOTA = ("over_quota", Disposition.LATER)
     TOO_MANY_ENROLMENTS = ("too_many_enrolments", Disposition.LATER)
+    FAULT = ("fault", Disposition.IGNORE)
 
     # whose a key is
     HAS_LEFT = ("has_left", Disposition.LATER)
@@ -64,7 +66,8 @@ class Reason(Enum):
     ALREADY_LEAVING = ("already_leaving", Disposition.IGNORE)
     ANNULMENT_OPEN = ("annulment_open", Disposition.IGNORE)
     NOTHING_TO_ANNUL = ("nothing_to_annul", Disposition.IGNORE)
-    NOT_HEARD = ("not_heard", Disposition.LATER)
+    UNKNOWN_ATTRIBUTE = ("unknown_attribute", Disposition.IGNORE)
+    WRONG_TERM = ("wrong_term", Disposition.IGNORE)
 
     # ratings
     NO_RECEIPT = ("no_receipt", Disposition.IGNORE)
@@ -208,3 +211,13 @@ class StoreAway(OperatorError):
 
 class InvariantBroken(Exception):
     """A state that our own code must never reach."""
+
+
+class Damaged(InvariantBroken):
+    """An entry of the state cannot be read: this machine's fault, and no other's.  The node stops."""
+
+
+# What a mistake in a rule raises, on every node alike, since all look at the same entries with the same code; but for
+# :class:`Damaged`.  What a machine raises that fails is never among them: MemoryError, RecursionError, OSError, what
+# SQLite says, and :class:`OperatorError`, which a store raises wherever what it reads is not what the tree says.
+FAULTS = (ArithmeticError, AttributeError, InvariantBroken, LookupError, TypeError, ValueError)

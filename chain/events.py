@@ -282,6 +282,13 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """For logs and metrics: something in a block was not done, for a fault of ours (:mod:`chain.fence`)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class FollowWallClock:
     """Step to the wall clock: from the next event on its time is ours."""
 
@@ -314,6 +321,7 @@ Effect: TypeAlias = (
     | Finalized
     | Equivocation
     | Notice
+    | Fault
     | FollowWallClock
     | Silenced
 )

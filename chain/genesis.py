@@ -246,7 +246,7 @@ def _read_validators(rows: Any) -> tuple[tuple[bytes, int], ...]:
             key = key_from_did(row["did"])
             check_public_key(key)
         except Refused as refusal:
-            raise OperatorError(f"genesis: validators[{number}].did is no usable key: {refusal}") from refusal
+            raise OperatorError(f"genesis: validators[{number}].did is not a usable key: {refusal}") from refusal
         validators.append((key, weight))
     if len({key for key, _ in validators}) != len(validators):
         raise OperatorError("genesis: a validator is listed twice")

@@ -7,7 +7,7 @@ Source: protocol 6.6.
 
 from __future__ import annotations
 
-from chain import arbiters, effects, objections
+from chain import annulments, arbiters, effects, objections
 from chain import validators as seats
 from chain.actions import Approve, Consent, Propose
 from chain.amendments import amendment_fault, needed_notice_days
@@ -34,13 +34,16 @@ from chain.entries import (
     Window,
 )
 from chain.errors import InvariantBroken, Reason, Refused
+from chain.identities import Annulment
 from chain.keys import check_public_key
+from chain.offices import check_not_gone
 from chain.proposals import (
     Accredit,
     AddValidator,
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -154,7 +157,7 @@ def begin(draft: Draft, electorate: Electorate) -> None:
     if rules.next_version and rules.next_slot <= draft.slot:
         new = draft.policy_of(rules.next_version)
         draft.put(RULES_KEY, Rules(new.version, new.digest(), 0, 0))
-        draft.put(policy_key(new.version), PolicyText(new.encode(), draft.date_slot))
+        draft.put(policy_key(new.version), PolicyText(new.encode(), draft.date_slot, draft.height))
     before = draft.validators
     after = seats.begin(before, electorate, height=draft.height, batch=draft.genesis.batch)
     if after is not before:
@@ -178,6 +181,9 @@ def check_validator(draft: Draft, actor: bytes) -> None:
 
 def check_proposal(draft: Draft, proposal: Proposal) -> None:
     """Whether the state would let this be carried now.  Raises :class:`Refused`."""
+    chosen = proposal.authority if isinstance(proposal, Accredit) else _newcomer(proposal)
+    if chosen is not None:
+        check_not_gone(draft, chosen)
     match proposal:
         case Accredit():
             _check_accreditation(draft, proposal)
@@ -188,6 +194,8 @@ def check_proposal(draft: Draft, proposal: Proposal) -> None:
                 raise Refused(Reason.USELESS_MOTION, f"the authority is {name}")
         case Judge():
             _check_judgement(draft, proposal)
+        case JudgeEnrolment():
+            _check_annulment(draft, proposal)
         case Amend():
             _check_amendment(draft, proposal)
         case _:
@@ -216,6 +224,8 @@ def carry(draft: Draft, proposal: Proposal) -> None:
         case Judge(key, number, verdict):
             subject, record = _check_judgement(draft, proposal)
             objections.decide(draft, subject, number, record, verdict)
+        case JudgeEnrolment(key, verdict):
+            annulments.decide(draft, *_check_annulment(draft, proposal), verdict)
         case Amend():
             rules = draft.rules
             next_slot = proposal.effective_slot - draft.date(0)
@@ -262,7 +272,8 @@ def _check_accreditation(draft: Draft, proposal: Accredit) -> None:
     arbiters.check_room(draft, draft.identity(proposal.authority), proposal.rights)
     if proposal.until_slot <= max(proposal.from_slot, draft.date_slot):
         raise Refused(Reason.USELESS_MOTION, "this accreditation would end before it begins")
-    unknown = [code for code in proposal.categories if code not in draft.policy.categories]
+    policy = draft.policy
+    unknown = [code for code in proposal.categories if code not in policy.categories and code not in policy.attributes]
     if unknown:
         raise Refused(Reason.UNKNOWN_CATEGORY, f"category {unknown[0]} is not in the policy")
     if not proposal.categories and not proposal.rights:
@@ -307,9 +318,18 @@ def _check_judgement(draft: Draft, proposal: Judge) -> tuple[bytes, Record]:
     """The appeal that waits for a motion, and whom it is about."""
     subject, _ = draft.member(proposal.subject)
     record = effects.find_record(draft, subject, proposal.number)
-    if not arbiters.needs_motion(draft, subject, proposal.number, record, draft.date_slot):
+    if not arbiters.needs_motion(draft, arbiters.record_case(subject, proposal.number, record), draft.date_slot):
         raise Refused(Reason.USELESS_MOTION, "no appeal against this record waits for a motion")
     return subject, record
+
+
+def _check_annulment(draft: Draft, proposal: JudgeEnrolment) -> tuple[bytes, Member, Annulment]:
+    """The same, of an enrolment."""
+    subject, member = draft.member(proposal.subject)
+    annulment = annulments.waiting(draft, subject)
+    if not arbiters.needs_motion(draft, arbiters.annulment_case(subject, annulment), draft.date_slot):
+        raise Refused(Reason.USELESS_MOTION, "no appeal against this annulment waits for a motion")
+    return subject, member, annulment
 
 
 def _check_amendment(draft: Draft, proposal: Amend) -> None:

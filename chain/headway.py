@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chain.blockchain import Added, Blockchain
 from chain.blocks import Block
-from chain.events import Finalized, HeadMoved
+from chain.events import Fault, Finalized, HeadMoved
 from chain.heard import Heard
 from chain.mempool import MAX_TRANSACTIONS, Mempool
 from chain.outbox import Outbox
@@ -44,6 +44,7 @@ class Headway:
             self._mempool.expire(head.height + 1)
         delay_ms = now_ms - self._chain.genesis.slot_start_ms(head.slot)
         self._out.put(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
+        self._tell_faults()
         self._throttle.note(
             transactions=max(len(block.transactions) for block in (*added.abandoned, *added.adopted)),
             delay_ms=delay_ms,
@@ -77,6 +78,11 @@ class Headway:
         """
         self._out.settled = self._chain.settle(is_last=True)
         self._out.waiting = self._mempool.claimed(MAX_TRANSACTIONS)
+
+    def _tell_faults(self) -> None:
+        for text in self._chain.ledger.faults:
+            self._out.put(Fault(text))
+        self._chain.ledger.faults.clear()
 
     def _take_back(self, abandoned: Sequence[Block]) -> None:
         """What abandoned blocks held waits for others, and what they ruled out may be possible again."""

@@ -52,24 +52,43 @@ class Recovery(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """A member is gone from ``due_slot`` on.  ``cursor`` is the next of its keys to forget; empty at first."""
+    """A member is gone from ``due_slot`` on.  ``cursor`` is the next of its keys to forget; empty at first.
+
+    The keys stay away as the policy of ``policy_version`` has it, to which it consented, or a better one.
+    """
 
     due_slot: int
     is_void: int = 0
     cursor: bytes = b""
+    policy_version: int = 1
+
+
+# Status of an annulment: both are heard, it is before an arbiter, or granted, and the member can appeal.
+IN_HEARING, BEFORE_ARBITER, GRANTED = range(3)
+ANNULMENT_STATUS_NAMES = ("in hearing", "before an arbiter", "granted")
 
 
 class Annulment(NamedTuple):
-    """``registrar`` says that an enrolment is void, for a ``reason``; ``grounds`` are the member's objection.
+    """``registrar`` says that an enrolment is void, for a ``reason``; ``grounds`` are the member's objection or appeal.
 
-    Until ``due_slot`` it is the member's turn, or, once it was heard, the arbiters'.
+    ``due_slot`` ends what the ``status`` waits for.  ``arbiter`` granted it, after which the member can appeal, once;
+    ``lot``, ``lot_height`` and ``votes`` are those of a record.
     """
 
     registrar: bytes
     reason: bytes
     due_slot: int
-    is_heard: int = 0
+    status: int = IN_HEARING
     grounds: bytes = b""
+    arbiter: bytes = b""
+    lot: bytes = b""
+    lot_height: int = 0
+    votes: tuple[tuple[bytes, int], ...] = ()
+
+    @property
+    def is_appealed(self) -> bool:
+        """Whether the member's appeal is open."""
+        return bool(self.arbiter) and self.status != GRANTED
 
 
 class Left(NamedTuple):

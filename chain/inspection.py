@@ -176,5 +176,5 @@ def read_hex(text: str, digits: int, what: str) -> str:
     """An id or the beginning of it.  Raises :class:`Unclear`."""
     text = text.lower()
     if not digits <= len(text) <= 64 or not set(text) <= set("0123456789abcdef"):
-        raise Unclear(f"{text!r} is no {what}; give {digits} to 64 hexadecimal digits")
+        raise Unclear(f"{text!r} is not {what}; give {digits} to 64 hexadecimal digits")
     return text

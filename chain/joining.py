@@ -22,6 +22,8 @@ from chain.newest import Newest
 from chain.ranges import MAX_PART_BYTES, WHOLE, Fetched, Part, check_part, read_part
 from chain.statetree import EMPTY, HASH_BYTES, MAX_DEPTH
 
+# So far behind what is final may be what a node gives away: it holds one state while it is asked for.
+MAX_BEHIND = 1_024
 # Parts that one peer has under way: the next one is on its way while the last one is checked.
 PARTS_AT_ONCE = 2
 # So long nothing else is asked for what a peer was asked for.

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     ASK,
     CORRECT,
     DECLINE,
-    DENY,
     LEAVE,
     MAINTAIN,
     POINTS_LIMIT,
@@ -29,6 +29,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -74,7 +75,7 @@ def decode_statement(raw: bytes) -> Header | Attestation:
 
 def _statement(value: Any, name: str) -> bytes:
     if type(value) is not bytes:
-        raise Refused(Reason.MALFORMED, f"{name} is no statement")
+        raise Refused(Reason.MALFORMED, f"{name} is not a statement")
     decode_statement(value)
     return value
 
@@ -141,6 +142,7 @@ KINDS = (
     Kind(14, "lost", Lost, _FREE, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
     Kind(15, "reopen", Reopen, _COUNTED, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
     Kind(16, "appeal", Appeal, _FREE, (_KEY, _U32, _DIGEST)),
+    Kind(17, "attest", Attest, _COUNTED, (_KEY, _U32, a_blob_or_nothing(32), _SLOT)),
     Kind(20, "retract", Retract, _COUNTED, (_KEY, _U32)),
     Kind(21, "dispute", Dispute, _FREE, (_KEY, _U32, _DIGEST)),
     Kind(22, "reply", Reply, _FREE, (_KEY, _U32, _DIGEST)),
@@ -163,7 +165,7 @@ KINDS = (
         MAX_RECOVERY_BYTES,
     ),
     Kind(25, "veto", Veto, _FREE, (an_integer(RECOVERY, LEAVE),)),
-    Kind(26, "annul", Annul, _COUNTED, (_KEY, an_integer(ANNUL, DENY), _DIGEST)),
+    Kind(26, "annul", Annul, _COUNTED, (_KEY, an_integer(ANNUL, APPEAL), _DIGEST)),
     Kind(27, "leave", Leave, _COUNTED, ()),
     Kind(28, "anchor", Anchor, _COUNTED, (an_integer(0, 255), _DIGEST, _DIGEST, a_blob_or_nothing(32), _DIGEST)),
 )
@@ -177,4 +179,6 @@ def is_counted(action: Action) -> bool:
     match action:
         case Repair(step=step) | Annul(step=step):
             return step in (ASK, ANNUL)
+        case Attest(digest=digest):
+            return bool(digest)
     return type(action) in _COUNTED_KINDS

@@ -19,6 +19,8 @@ SCORE_LIMIT = 10**12
 NO_LIMIT = U32_MAX
 MAX_TIERS = 32
 MAX_SEVERITIES = 8
+# Of attributes that a member can have: one entry of the state holds all of them.
+MAX_ATTRIBUTES = 16
 # Of each kind.  The catalogue of a whole city fits, and one who reads a motion can still judge it.
 MAX_CATEGORIES = 256
 
@@ -124,6 +126,8 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _table("identity", "Whose a key is, and how that changes."),
         _table("raters", "Whose ratings count, for how long, and how they add up."),
         _table("quotas", "How much anybody may write."),
+        _rows("attribute", MAX_ATTRIBUTES, "What authorities attest of members for a while. Points follow from none.")
+        ._replace(is_later=True),
     ),
     "score": (
         _score("base", "The score of a member about whom nothing is recorded. It never gets lower.",
@@ -213,13 +217,19 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
         _points("max", "The most points that a rating gives; at least min.", "10"),
         _flag("closed", "Whether it takes no new ratings. The old ones count until they age out."),
     ),
+    "attribute": (
+        _code("What attests and accreditations name it by; no category has the same one."),
+        _name("What people call it. An amendment keeps it.", '"trade licence"'),
+        _days("valid_days", 366, "It ends at its date, and that is no later than so long after it was attested."),
+        _flag("closed", "Whether it is attested no more. The old ones last until their dates."),
+    ),
     "identity": (
         _days("recovery_days", 14, "A recovery waits so long for a veto; so long guardians can undo a rotation.", -1),
         _choice(
             "registrar", ("recovers nobody", "recovers"),
             "Whether the registrar who enrolled somebody without guardians may recover the key.", 1,
         ),
-        _days("annulment_days", 20, "An annulment of an enrolment can be objected to for so long.", -1),
+        _days("annulment_days", 20, "Both are heard so long about an annulment before an arbiter is drawn.", -1),
         _days("leave_days", 30, "Who leaves is gone after so long; at least recovery_days.", 1),
         _days("return_days", 1_826, "The keys of who left can enrol again after so long.", 1),
     ),
@@ -255,7 +265,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
 _BY_NAME: Final = {table: {field.name: field for field in fields} for table, fields in TABLES.items()}
 # Periods that are the member's time, not the office's.
 LONGER_IS_BETTER: Final = frozenset(
-    field.name for table in ("periods", "rights") for field in TABLES[table] if field.worse < 0
+    field.name for table in ("periods", "rights", "identity") for field in TABLES[table] if field.worse < 0
 )
 
 

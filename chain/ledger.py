@@ -65,6 +65,9 @@ class Ledger:
         self._executed: list[Executed] = []
         self._base_counts = 0, 0
         self._validators: tuple[bytes, Validators] | None = None
+        self._sealed_faults: list[str] = []
+        # Of the blocks that became the head: what a fault of ours kept from being done.  Whoever tells it clears it.
+        self.faults: list[str] = []
 
     @property
     def state(self) -> Mapping[bytes, bytes]:
@@ -126,11 +129,13 @@ class Ledger:
     def seal(self, draft: Draft) -> tuple[bytes, Changes]:
         """Bring the state to what it is after ``draft``; returns its root; :meth:`adopt` or :meth:`discard` follows."""
         changes = draft.changes
+        self._sealed_faults = draft.faults
         return self._store.forward(changes), changes
 
     def discard(self, changes: Changes) -> None:
         """Take back a :meth:`seal`."""
         self._store.back(changes)
+        self._sealed_faults = []
 
     def forgotten(self, blocks: int) -> Iterator[bytes]:
         """The keys whose accounts the newest ``blocks`` have taken: their owners have left."""
@@ -146,6 +151,8 @@ class Ledger:
         transactions, work = self._counts_at(self.height)
         counts = transactions + len(block.transactions), work + len(changes)
         self._executed.append(Executed(block, changes, *counts))
+        self.faults += self._sealed_faults
+        self._sealed_faults = []
 
     def extend(self, block: Block, electorate: Electorate) -> None:
         """Execute ``block`` on the head, with ``electorate`` in force.

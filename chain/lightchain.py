@@ -23,6 +23,7 @@ from chain.ballots import Ballot
 from chain.blocks import Heading
 from chain.blocktree import Judged, genesis_header
 from chain.codec import array, blob, decode, encode, integer
+from chain.electorate import Electorate
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import MAX_HEADER_BYTES, Header, VerifiedHeader, decode_header, verify_header
@@ -41,8 +42,10 @@ MAX_JUDGED = 4_096
 MAX_ASIDE = 1_024
 # Further back than that it is only known what stands on what: a day of one-second slots in which nothing is final.
 MAX_KNOWN = 131_072
-# So many of the last headings are counted to see what they show final: some for each validator of a usual network.
-TAIL = 64
+# So many of the last headings are counted to see what they show final, and where those show nothing, so many.  Every
+# block carries what all validators say of the one before, so that a few show it however many validators there are; more
+# are needed where some say nothing.  How many they are is no matter of safety (:func:`shown_final`).
+TAILS = (8, 32, 128)
 FORMAT = 1
 MAX_SAVED_BYTES = ENCODED_BYTES_MAX + MAX_HEADER_BYTES + SIGNATURE_BYTES + 256
 
@@ -236,15 +239,25 @@ def shown_final(headings: Sequence[Heading], chain: LightChain) -> int:
     Votes for a height are cast at and above it, so that while validators stay the same the last ones show, by their
     signatures, that all they stand on is final, as in a proof (:mod:`chain.proof`).  Then nobody needs to look at the
     signatures of the attestations below, three quarters of the work where four validators speak.
+
+    However few they are, they show it by the signatures of more than two thirds of the weight: counting from a later
+    block knows fewer votes, and never one more.  Among those who signed is an honest validator as long as not two
+    thirds lie, and that one had checked all that it stands on, to which it is bound by its hash.
     """
-    parent, tail = chain.get(headings[0].header.parent), headings[-TAIL:]
-    if parent is None or parent.votes.electorate.phase is not None or len(tail) == len(headings):
+    parent = chain.get(headings[0].header.parent)
+    if parent is None or parent.votes.electorate.phase is not None:
         return 0
     if any(heading.ballot.changes_voters for heading in headings):
         return 0
     if any(second.header.parent != first.header.id for first, second in pairwise(headings)):
         return 0
-    votes = Votes.start(parent.votes.electorate, chain.genesis.batch, tail[0].header.height - 1, blind=True)
+    tails = (headings[-size:] for size in TAILS if size < len(headings))
+    return next(filter(None, (_counted(tail, parent.votes.electorate, chain) for tail in tails)), 0)
+
+
+def _counted(tail: Sequence[Heading], electorate: Electorate, chain: LightChain) -> int:
+    """Up to which height headings are final by what they carry, or 0; ``electorate`` is in force at all of them."""
+    votes = Votes.start(electorate, chain.genesis.batch, tail[0].header.height - 1, blind=True)
     base = votes.base
     try:
         for heading in tail:
@@ -277,10 +290,12 @@ def rehearse(part: Sequence[Heading], whole: Sequence[Heading], chain: LightChai
 # ------------------------------------------------------------------------------------------------- on the disk
 
 
-def save(chain: LightChain) -> bytes:
-    """What it takes to go on from what is final, for a small file."""
+def save(chain: LightChain, behind: int = 0) -> bytes:
+    """What it takes to go on from what is final, or was up to ``behind`` blocks before, for a small file."""
     pin = () if chain.checkpoint is None else (chain.checkpoint,)
-    final = chain.final if chain.is_anchored else _genesis(chain.genesis)
+    lowest = 0 if chain.checkpoint is None else chain.checkpoint.height
+    finals = chain.finals(1 + max(0, min(behind, chain.final.header.height - lowest)))
+    final = (chain.get(finals[-1].id) if finals else None) or _genesis(chain.genesis)
     body = encode((FORMAT, chain.genesis.id, pin, final.header.raw, encode_votes(final.votes)))
     return sha256(body).digest() + body
 
@@ -315,7 +330,7 @@ def read_checkpoint(text: str) -> Checkpoint:
         checkpoint = Checkpoint(0, b"")
     if checkpoint.height < 1 or len(checkpoint.id) != 32:
         raise OperatorError(
-            f"{text!r} is no checkpoint; one is HEIGHT:ID, such as `python scripts/inspect_chain.py head` shows of a "
-            "node that you trust"
+            f"{text!r} is not a checkpoint; one is HEIGHT:ID, such as `python scripts/inspect_chain.py head` shows of "
+            "a node that you trust"
         )
     return checkpoint

@@ -3,8 +3,9 @@
 A marker is a hash under which nothing about anybody is kept.  While a record stands, its evidence makes no second one
 in its category, and the marker stands as long as it does.  Once it has ended, neither its evidence makes another one,
 in any category, nor conduct of the same category and day, but by reopening, until the retention of the conduct ends.
-Nor is blame that fell, since its rater gave no reason for it, said again.
-Source: protocol 6.12 and 8.4.
+Nor is blame that fell, since its rater gave no reason for it, said again; nor is an enrolment that stood called void
+again.
+Source: protocol 6.12, 8.3 and 8.4.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hashlib import sha256
 
 from chain.actions import FileRecord, Reopen
 from chain.draft import Draft
-from chain.entries import Marker, Record
+from chain.entries import Marker, Member, Record
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.statekeys import MARKERS
 
@@ -77,6 +78,18 @@ def mark_fallen(draft: Draft, key: bytes, until_slot: int) -> None:
     draft.put(_blame_key(key), Marker(until_slot))
 
 
+def check_enrolment(draft: Draft, subject: bytes, member: Member) -> None:
+    """Nobody decided lately that this enrolment stands.  Raises :class:`Refused`: ``ENDED``."""
+    if draft.get(_enrolment_key(subject, member)) is not None:
+        raise Refused(Reason.ENDED, "an annulment of this enrolment has ended, and it stands")
+
+
+def mark_enrolment(draft: Draft, subject: bytes, member: Member) -> None:
+    """An annulment ended, and the enrolment stands."""
+    until_slot = draft.slot + draft.slots(draft.policy.retention_days)
+    draft.put(_enrolment_key(subject, member), Marker(until_slot))
+
+
 def fall_due(draft: Draft, key: bytes) -> None:
     """The retention is over, unless what ended in this very block has prolonged it.
 
@@ -116,6 +129,10 @@ def _conduct_key(draft: Draft, subject: bytes, category: int, established_slot: 
 
 def _blame_key(rating: bytes) -> bytes:
     return _key(b"blame" + rating)
+
+
+def _enrolment_key(subject: bytes, member: Member) -> bytes:
+    return _key(b"enrolment" + subject + member.enrolled_height.to_bytes(8, "big"))
 
 
 def _key(what: bytes) -> bytes:

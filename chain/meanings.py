@@ -67,6 +67,10 @@ MEANINGS: dict[Reason, Meaning] = {
         "a consent for this member: a registrar makes one with `cosign`, and `enrol --consent` takes it",
     ),
     _R.COUNTER_LIMIT: Meaning("What the register counts is bounded.", "another member, authority or network"),
+    _R.FAULT: Meaning(
+        "What a transaction asks for is carried out, or refused for a reason; here the rules themselves went wrong.",
+        "a version in which that is mended: nothing happened; report what is said above, and send it again then",
+    ),
     _R.OVER_QUOTA: Meaning(
         "The policy says how much a key writes a day, so nobody shouts others down; answers and objections are free.",
         "to wait for the next day, in the slot named above",
@@ -97,8 +101,12 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.NOTHING_TO_ANNUL: Meaning(
         "A registrar says that an enrolment is void before anybody objects or decides.", "a registrar (`annul ask`)"
     ),
-    _R.NOT_HEARD: Meaning(
-        "An arbiter decides once the member was heard, or was silent.", "its objection, or to wait until the slot above"
+    _R.UNKNOWN_ATTRIBUTE: Meaning(
+        "An attribute is one that the policy knows, and only one that is attested is taken back.",
+        "one of its attributes (`policy reference` tells where a policy names them)",
+    ),
+    _R.WRONG_TERM: Meaning(
+        "An attribute is attested until a date to come, at most valid_days from now.", "a date within that"
     ),
     # ratings
     _R.NO_RECEIPT: Meaning(
@@ -145,7 +153,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "a motion of the validators that restores it (`motion restore`)",
     ),
     _R.AUTHORITY_REVOKED: Meaning(
-        "An authority that a motion revoked is none any more.", "a new accreditation (`motion accredit`)"
+        "An authority that a motion revoked is not an authority any more.", "a new accreditation (`motion accredit`)"
     ),
     _R.SELF_RECORD: Meaning("Nobody records about itself.", "another authority to file it"),
     _R.CATEGORY_CLOSED: Meaning(
@@ -188,7 +196,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "An arbiter rules once the member has objected and the issuer has maintained the record.", _ISSUER_FIRST
     ),
     _R.ALREADY_UPHELD: Meaning(
-        "What an arbiter has upheld stands: there is one objection to a record, and one appeal.",
+        "What an arbiter has upheld stands: there is one objection to a record or an annulment, and one appeal.",
         "to appeal in time (`appeal`), to ask for its repair (`repair ask`), or to add a statement (`statement`)",
     ),
     _R.DEADLINE_PASSED: Meaning(
@@ -222,7 +230,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "A piece of evidence is recorded once about a member, and conduct that ended is reopened once at a time.", _LOOK
     ),
     _R.ENDED: Meaning(
-        "What was struck, withdrawn, repaired or has expired is not recorded again.",
+        "What was struck, withdrawn, repaired or has expired is not recorded again, nor is what stood annulled.",
         "new evidence, a written reason and an arbiter's signature (`reopen`)",
     ),
     _R.NOTHING_ENDED: Meaning(
@@ -234,11 +242,12 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     _R.NOT_DRAWN: Meaning(
         "Who rules is drawn by lot; where there are too few for an appeal, a motion decides.",
-        "the arbiter on whom the lot fell (`records DID` names it), or `motion judge`",
+        "the arbiter on whom the lot fell (its own `status` says so), or `motion judge`",
     ),
     _R.ALREADY_RULED: Meaning("Of the three of an appeal each rules once.", "the rulings of the others"),
     _R.NOT_UPHELD: Meaning(
-        "What an arbiter has upheld can be appealed, once.", "an objection (`object`), and its ruling"
+        "What an arbiter has upheld can be appealed, once.",
+        "an objection (`object`, `annul object`), and its ruling",
     ),
     # governance
     _R.UNKNOWN_MOTION: Meaning("An approval names a motion by its number.", _MOTIONS),

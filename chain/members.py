@@ -11,9 +11,9 @@ from chain.actions import Enrol, Rotate
 from chain.draft import Draft
 from chain.entries import Account, Member
 from chain.errors import Reason, Refused
-from chain.identities import Guardians, Leaving, Left, guardians_key, leaving_key, left_key
+from chain.identities import Guardians, guardians_key
 from chain.keys import check_public_key
-from chain.offices import check_registrar, makes_blocks
+from chain.offices import check_not_gone, check_registrar, makes_blocks
 from chain.recovery import can_undo, check_fresh
 from chain.statekeys import account_key, authority_key, member_key
 
@@ -58,12 +58,7 @@ def check_new(draft: Draft, actor: bytes) -> bytes:
     identity = draft.identity(actor)
     if draft.get(member_key(identity)) is not None:
         raise Refused(Reason.ALREADY_ENROLLED, "this key is enrolled")
-    leaving: Leaving | None = draft.get(leaving_key(identity))
-    if leaving is not None:
-        raise Refused(Reason.HAS_LEFT, "this member has left; the next blocks forget the rest of its keys")
-    left: Left | None = draft.get(left_key(actor))
-    if left is not None:
-        raise Refused(Reason.HAS_LEFT, f"this key has left, and comes back from slot {draft.date(left.until_slot)}")
+    check_not_gone(draft, actor)
     return identity
 
 

@@ -1,6 +1,7 @@
 """A database of a format before this one, brought to this one: beside it, and in its place once it is whole.
 
-Format 7 has the tree, and not where each entry is in its order; format 6 has nothing that follows from the entries.
+Format 8 has all that this one has; format 7 has the tree, and not where each entry is in its order; format 6 has
+nothing that follows from the entries.
 Where a chain holds what is judged otherwise by now, whoever executed it again would come to another state.
 
 The older one is kept.  Whatever interrupts it, nothing is lost: asked again, it goes on where it was.
@@ -15,12 +16,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from chain.actions import Annul, Dispute, FileRecord, Leave, Recover, Reopen, Repair
+from chain.actions import Annul, Dispute, FileRecord, Leave, Propose, Recover, Reopen, Repair
 from chain.codec import encode
 from chain.database import BLOCKS_AT_ONCE, Database
 from chain.errors import OperatorError
 from chain.genesis import Genesis
 from chain.kinds import KIND_OF
+from chain.proposals import Amend
 from chain.rebuild import forget_progress, rebuild, rebuild_tables
 from chain.schema import FORMAT, OLDER_FORMATS, SCHEMA, STATE_INDEX, place, seal
 from chain.stored import is_bare, trusted_block
@@ -29,9 +31,12 @@ PORTION = 20_000
 BLOCKS_A_PORTION = 500
 # A format without tables that follow from the entries.
 _BARE = 6
-# What changes the state in another way than that version had it (protocol 6).
-_SINCE_7 = (Reopen, Dispute, Repair, Recover, Annul, Leave)
-JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {6: (FileRecord, *_SINCE_7), 7: _SINCE_7}
+# What changes the state in another way than that version had it (protocol 6 and 8), by the type of an action or a
+# proposal.  Since 8: how an annulment is decided, whose word reopened a record, by whose terms somebody leaves, and
+# since which height an amendment is in force: what it changes is kept from what was before.
+_SINCE_8 = (Annul, Reopen, Leave, Amend)
+_SINCE_7 = (Dispute, Repair, Recover, *_SINCE_8)
+JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {6: (FileRecord, *_SINCE_7), 7: _SINCE_7, 8: _SINCE_8}
 _HELD = ("format", "genesis", "copied", "rebuilding", "transactions")
 
 
@@ -50,7 +55,7 @@ _TABLES = (
     _Copied("decisions", "height", "height", PORTION),
     _Copied("state", "key, value, place(key)", "key", PORTION),
 )
-# The tree of format 7 is this one's.
+# The tree of formats 7 and 8 is this one's.
 _TREE = _Copied("page", "k, v", "k", PORTION)
 
 
@@ -137,9 +142,11 @@ def _check_rules(path: Path, judged_otherwise: tuple[type, ...]) -> None:
         bodies = database.values("SELECT id, body, height FROM blocks ORDER BY height", at_once=BLOCKS_AT_ONCE)
         for _, body, height in bodies:
             for transaction in () if is_bare(body) else trusted_block(body).transactions:
-                if isinstance(transaction.action, judged_otherwise):
+                action = transaction.action
+                decided = action.proposal if isinstance(action, Propose) else action
+                if isinstance(decided, judged_otherwise):
                     raise OperatorError(
-                        f"{path} holds a transaction ({KIND_OF[type(transaction.action)].name}, block {height}) that "
+                        f"{path} holds a transaction ({KIND_OF[type(action)].name}, block {height}) that "
                         "this version judges by other rules, by which that chain would have another state: keep it, "
                         "and use the version that wrote it"
                     )

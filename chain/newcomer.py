@@ -2,45 +2,46 @@
 
 Headers are kept as a pruned home keeps them (:mod:`chain.bodies`).  Of the state every part is stored together with
 what is still missing, and with the pages of the tree over what is here: so a part that is here already is known by its
-hash (:mod:`chain.joining`).  When all is here, what follows from the entries is made, and the database takes the place
-of the home's own, which knows nothing but the genesis and what this validator signed.  Whatever interrupts it, asked
-again it goes on.  Source: protocol 7.7.
+hash (:mod:`chain.joining`).  Its entries are laid in the order of the tree, in which they come, and when all are here,
+the home's own database is made of them (:mod:`chain.arrived`), which knew nothing but the genesis and what this
+validator signed.  Whatever interrupts it, asked again it goes on.  Source: protocol 7.7.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from chain import pages
+from chain.arrived import make_home, remove
 from chain.blocks import Heading, decode_heading
 from chain.blocktree import Judged
 from chain.codec import array, decode, encode
-from chain.database import COMMITS, Database, corrupt
+from chain.database import DATABASE, Database, corrupt
 from chain.derived import Derived
 from chain.errors import OperatorError, Reason, Refused
 from chain.genesis import Genesis
 from chain.headers import Header, VerifiedHeader, decode_header
-from chain.joining import Joining, share
+from chain.joining import MAX_BEHIND, Joining, share
 from chain.lightchain import MAX_KNOWN, MAX_SAVED_BYTES, Checkpoint, LightChain, restore, save
 from chain.messages import GetPart
 from chain.newest import Newest
+from chain.places import Address, Place
+from chain.postgres import open_database
 from chain.ranges import Fetched, Part
-from chain.rebuild import forget_progress, rebuild_tables
-from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, STATE_INDEX, place, seal
+from chain.schema import FORMAT, SCHEMA, place, seal
 from chain.statetree import HASH_BYTES
 from chain.votecodec import decode_votes, encode_votes
 
-# What a home says of itself beside its chain.
-_KEPT = ("signing", "exported", "signer", "restart", COMMITS)
-# Entries come in the order of the tree, and go everywhere in the table: the more of it is at hand, the better.
-_CACHE_KIB = 131_072
-_LOG_PAGES = 16_000
-_OURS = ("headers", "target", "joining", "total", "progress")
+_CACHE_KIB = 32_768
+_LOG_PAGES = 4_000
+# The entries in the order of the tree, by :func:`chain.schema.place`.
+_LAID = "CREATE TABLE laid (at INTEGER, key BLOB, value BLOB NOT NULL, PRIMARY KEY (at, key)) WITHOUT ROWID;"
+_LAY = "INSERT INTO laid VALUES (?, ?, ?) ON CONFLICT (at, key) DO UPDATE SET value = excluded.value"
 
 
 class Waiting(NamedTuple):
@@ -65,34 +66,35 @@ class Standing(NamedTuple):
     share: int
 
 
-def draft_of(path: Path) -> Path:
-    """Where a home's database is made."""
+def draft_of(place: Place) -> Path:
+    """Where what is fetched for a home's database is kept."""
+    path = place.parent / DATABASE if isinstance(place, Address) else place
     return path.with_name(f"{path.name}.joining")
 
 
-def is_fresh(path: Path, genesis: Genesis) -> bool:
+def is_fresh(place: Place, genesis: Genesis) -> bool:
     """Whether a home's database holds no block yet.  Raises :class:`OperatorError`."""
-    with contextlib.closing(Database(path, genesis, read_only=True)) as database:
+    with closing(open_database(place, genesis, read_only=True)) as database:
         return next(database.rows("SELECT 1 FROM blocks LIMIT 1"), None) is None
 
 
-def progress_of(path: Path) -> bytes | None:
+def progress_of(path: Place) -> bytes | None:
     """What a home that joins says of it, beside its process; None where none does.  Raises :class:`OperatorError`."""
     if not draft_of(path).exists():
         return None
     connection = sqlite3.connect(f"{draft_of(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    with contextlib.closing(Database.around(draft_of(path), connection)) as database:
+    with closing(Database.around(draft_of(path), connection)) as database:
         return database.meta("progress")
 
 
 class Newcomer:
-    """The database of a home at ``path`` while it is made.  Its methods block; one at a time.
+    """What is fetched for the home whose database is at ``path``.  Its methods block; one at a time.
 
     ``chain`` are the headers so far, to go on from; ``target`` is the header, with the votes after it, whose state is
     fetched.
     """
 
-    def __init__(self, path: Path, genesis: Genesis, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, path: Place, genesis: Genesis, checkpoint: Checkpoint | None = None) -> None:
         """Begin, or go on.  Raises :class:`OperatorError` where the disk cannot be written, or is damaged."""
         self.path = path
         self.genesis = genesis
@@ -104,6 +106,7 @@ class Newcomer:
             with self._database.translated():
                 self._open()
                 self.chain = self._restored(checkpoint)
+                self._stored = self._last_stored()
                 self.joining = self._unfinished()
                 self.target = self._target()
         except (OSError, sqlite3.Error) as error:
@@ -116,7 +119,6 @@ class Newcomer:
                 f"{draft} is damaged ({error.__cause__}); move it away, and the join begins anew"
             ) from error
         self._waiting: Newest[bytes, Waiting] = Newest(MAX_KNOWN)
-        self._stored = self.chain.final.header
 
     def _open(self) -> None:
         connection = self._database.connection
@@ -125,7 +127,7 @@ class Newcomer:
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
-            connection.executescript("BEGIN;" + SCHEMA + STATE_INDEX)
+            connection.executescript("BEGIN;" + SCHEMA + _LAID)
             connection.execute("INSERT INTO meta VALUES ('format', ?)", (encode(FORMAT),))
             connection.execute("INSERT INTO meta VALUES ('genesis', ?)", (self.genesis.id,))
             connection.execute("COMMIT")
@@ -133,12 +135,26 @@ class Newcomer:
             raise Refused(Reason.MALFORMED, "it is of another version, or of another network")
 
     def _restored(self, checkpoint: Checkpoint | None) -> LightChain:
+        """The chain as far as it is stored, with every state that may still be given away."""
         raw = self._database.meta("headers")
-        chain = LightChain(self.genesis, checkpoint) if raw is None else restore(self.genesis, raw, checkpoint)
-        if not chain.final.header.height:  # under another checkpoint than before, what was final is not
-            self._forget("headers", "target", "joining")
-        self._drop_above(chain.final.header.height)
-        return chain
+        known = None if raw is None else restore(self.genesis, raw, None)
+        if known is not None and checkpoint in (None, known.checkpoint):
+            for heading in self._headings_above(known.final.header.height):
+                known.add(heading, is_shown=True)
+            return known
+        self._forget("headers", "target", "joining")  # under another checkpoint than before, what was final is not
+        self._drop_above(0)
+        return LightChain(self.genesis, checkpoint)
+
+    def _headings_above(self, height: int) -> Iterator[Heading]:
+        rows = "SELECT id, body, 0 FROM blocks WHERE height > ? ORDER BY height"
+        for _, body, _ in self._database.values(rows, (height,)):
+            header, ballot = decode_heading(body)
+            yield Heading(VerifiedHeader(header), ballot)
+
+    def _last_stored(self) -> Header:
+        rows = self._database.values("SELECT id, body, 0 FROM blocks ORDER BY height DESC LIMIT 1")
+        return next((decode_heading(body)[0] for _, body, _ in rows), LightChain(self.genesis).final.header)
 
     def _forget(self, *keys: str) -> None:
         self._database.connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in keys])
@@ -214,7 +230,7 @@ class Newcomer:
         with self._database.portion():
             self._insert(way[::-1])
             if self.chain.is_anchored:
-                self._database.put("headers", save(self.chain))
+                self._database.put("headers", save(self.chain, MAX_BEHIND))
         self._stored = final
         for block_id in [each for each, waiting in self._waiting.items() if waiting.height <= final.height]:
             del self._waiting[block_id]
@@ -255,18 +271,21 @@ class Newcomer:
     def _replace(self, fetched: Fetched) -> None:
         """These are all entries of a part."""
         connection, values = self._database.connection, dict(fetched.rows)
-        gone = [key for key in self._keys(fetched.part) if key not in values]
-        connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key in gone])
+        gone = {key: sha256(key).digest() for key in self._keys(fetched.part) if key not in values}
+        gone = {key: key_hash for key, key_hash in gone.items() if key_hash in fetched.part}
+        connection.executemany(
+            "DELETE FROM laid WHERE at = ? AND key = ?", [(place(key_hash), key) for key, key_hash in gone.items()]
+        )
         laid = zip(fetched.rows, fetched.entries, strict=True)
-        connection.executemany(PUT_ENTRY, [(key, seal(key, value), place(entry)) for (key, value), entry in laid])
+        connection.executemany(_LAY, [(place(entry), key, seal(key, value)) for (key, value), entry in laid])
         hashes = {entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in fetched.entries}
-        self._derived.grow({**dict.fromkeys(sha256(key).digest() for key in gone), **hashes})
+        self._derived.grow({**dict.fromkeys(gone.values()), **hashes})
 
-    def _keys(self, part: Part) -> Iterator[bytes]:
-        between = "SELECT key FROM state WHERE at BETWEEN ? AND ?"
-        for (key,) in self._database.connection.execute(between, (place(part.first), place(part.last))).fetchall():
-            if sha256(key).digest() in part:
-                yield key
+    def _keys(self, part: Part) -> list[bytes]:
+        """What is here of a part, and of what shares all bits that a place has."""
+        between = "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
+        rows = self._database.connection.execute(between, (place(part.first), place(part.last)))
+        return [key for (key,) in rows.fetchall()]
 
     def _here(self, part: Part) -> bytes:
         return pages.subtree(self._derived.fetch, self._database.number("entries"), part.first, part.depth)
@@ -274,63 +293,20 @@ class Newcomer:
     # ------------------------------------------------------------------------------------------------- the end
 
     def finish(self, advance: Callable[[int], None]) -> Header:
-        """Make what follows from the entries, and put the database in the place of the home's; its header.
+        """Make the home's database of what is here (:mod:`chain.arrived`), and nothing of this stays; its header.
 
         ``advance`` is told of entries that are done.  The connection is closed.  Raises :class:`OperatorError`.
         """
-        database, target = self._database, self.target
+        target = self.target
         if target is None or self._derived.root != target.header.state_root:
-            raise corrupt(draft_of(self.path), "what was fetched is not what is here")
-        rebuild_tables(database, advance)
-        with database.translated():
-            database.connection.execute("PRAGMA synchronous = FULL")
-        with database.portion():
-            self._complete(target)
-            self._take_over()
-        with database.translated():
-            database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            raise corrupt(self._database.path, "what was fetched is not what is here")
+        make_home(self._database, target, self.path, self.genesis, advance)
         self.close()
-        _fold_log(self.path)
-        draft_of(self.path).replace(self.path)
-        _tidy(self.path)
+        remove(draft_of(self.path))
         return target.header
-
-    def _complete(self, target: Judged) -> None:
-        """What a home says that stands at this header."""
-        database, header = self._database, target.header
-        self._drop_above(header.height)
-        forget_progress(database)
-        database.put("snapshot_header", header.raw)
-        database.put("snapshot_votes", encode_votes(target.votes))
-        database.put("head", header.id)
-        database.put("finalized", encode((header.height,)))
-        database.put("bodies", encode((header.height + 1,)))
-        database.put("transactions", encode((0,)))
-
-    def _take_over(self) -> None:
-        """What the home's own database says beside its chain."""
-        places = ", ".join("?" * len(_KEPT))
-        with contextlib.closing(Database(self.path, self.genesis, read_only=True)) as home:
-            rows = list(home.rows(f"SELECT key, value FROM meta WHERE key IN ({places})", _KEPT))
-        self._database.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
 
 def _waiting(heading: Heading) -> Waiting:
     header: VerifiedHeader = heading.header
     raw = encode((header.raw, heading.ballot.raw))
     return Waiting(header.height, header.parent, raw, heading.ballot.changes_voters)
-
-
-def _tidy(path: Path) -> None:
-    """What only a draft has to know; where this is interrupted, it does no harm."""
-    database = Database.around(path, sqlite3.connect(path, isolation_level=None))
-    with contextlib.closing(database), database.translated():
-        database.connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in _OURS])
-
-
-def _fold_log(path: Path) -> None:
-    """Leave nothing beside a database that is replaced: its log would be read as that of the new one."""
-    database = Database.around(path, sqlite3.connect(path, isolation_level=None))
-    with contextlib.closing(database), database.translated():
-        database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        database.connection.execute("PRAGMA journal_mode = DELETE")

@@ -23,6 +23,9 @@ class Status(TypedDict):
     ``silent`` says that this validator makes no blocks at present, ``silent_why`` why, and ``signs_again`` when it will
     (UTC, ISO 8601), None where nobody knows.  ``mode`` is what it keeps of what blocks say: of those from
     ``oldest_body`` on everything, but for ``damaged_blocks`` that its disk spoilt and that are asked of peers again.
+    ``transactions`` and ``final_transactions`` are those of the blocks from ``transactions_from`` on: how many there
+    were before it joined by state, a node learns from their bodies alone.
+    ``faults`` counts what was put aside since its start for a fault of this version; the log tells which.
     """
 
     version: str
@@ -50,8 +53,10 @@ class Status(TypedDict):
     peers: int
     syncing: bool
     reorgs: int
+    faults: int
     transactions: int
     final_transactions: int
+    transactions_from: int
     signatures_checked: int
     cpu_s: float
     rss_bytes: int

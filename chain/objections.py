@@ -71,8 +71,7 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
         corrected = record._replace(points=action.points)
         if record.is_disputed:  # what the objection was about is no more
-            arbiter = b"" if record.upheld else record.arbiter
-            corrected = _settled(corrected, upheld=0, arbiter=arbiter, grounds=b"")
+            corrected = _settled(corrected, upheld=0, arbiter=b"", grounds=b"")
         effects.change(draft, subject, action.number, record, corrected)
         draft.happenings.append(Happening("corrected", subject, action.number, record))
     if action.verdict != MAINTAIN and record.is_disputed:  # what the issuer finds by itself is not held against it
@@ -127,14 +126,14 @@ def rule(draft: Draft, action: Rule, actor: bytes) -> None:
         raise Refused(Reason.IN_HEARING, f"both sides are heard until slot {draft.date(record.deadline_slot)}")
     if record.status not in (DRAWN, REPAIR_DRAWN):
         raise Refused(Reason.NOT_MAINTAINED, "an arbiter rules once the issuer has maintained a record")
-    arbiters.check_drawn(draft, arbiter, subject, action.number, record)
-    arbiters.count_ruling(draft, arbiter, record.issuer, action.verdict)
+    case = arbiters.rule(draft, arbiters.record_case(subject, action.number, record), arbiter, action.verdict)
     if record.status == REPAIR_DRAWN:
         _rule_on_repair(draft, subject, action.number, record, action.verdict)
-    elif record.upheld:
-        _vote(draft, subject, action.number, record, arbiter, action.verdict)
+    elif arbiters.is_decided(case, action.verdict):
+        by = record.arbiter if record.upheld else arbiter
+        decide(draft, subject, action.number, record._replace(arbiter=by), action.verdict)
     else:
-        decide(draft, subject, action.number, record._replace(arbiter=arbiter), action.verdict)
+        draft.put(record_key(subject, action.number), record._replace(votes=case.votes))
 
 
 def decide(draft: Draft, subject: bytes, number: int, record: Record, verdict: int) -> None:
@@ -149,15 +148,6 @@ def decide(draft: Draft, subject: bytes, number: int, record: Record, verdict: i
         effects.change(draft, subject, number, record, after)
         draft.happenings.append(Happening("upheld", subject, number, record))
     count_decided(draft, record, is_overturned=verdict == STRIKE)
-
-
-def _vote(draft: Draft, subject: bytes, number: int, record: Record, arbiter: bytes, verdict: int) -> None:
-    """One of three rules on an appeal; two of one mind decide."""
-    votes = (*record.votes, (arbiter, verdict))
-    if sum(each == verdict for _, each in votes) >= arbiters.MAJORITY:
-        decide(draft, subject, number, record, verdict)
-    else:
-        draft.put(record_key(subject, number), record._replace(votes=votes))
 
 
 def _rule_on_repair(draft: Draft, subject: bytes, number: int, record: Record, verdict: int) -> None:

@@ -38,7 +38,7 @@ def check_open(draft: Draft, action: Evidence) -> bytes:
     """
     seat = draft.validators.seat(decode_statement(action.first).speaker)
     if seat is None:
-        raise Refused(Reason.NOT_VALIDATOR, "its signer is no validator")
+        raise Refused(Reason.NOT_VALIDATOR, "its signer is not a validator")
     last_height = _last_height(action)
     if seat.is_jailed or last_height <= seat.clean_height:
         raise Refused(Reason.ALREADY_PUNISHED, "its signer was jailed for this")

@@ -6,7 +6,9 @@ from chain.authorities import is_in_term
 from chain.draft import Draft
 from chain.entries import ACTIVE, Authority, Member
 from chain.errors import Reason, Refused
+from chain.identities import Left, leaving_key, left_key
 from chain.proposals import ARBITER, REGISTRAR
+from chain.statekeys import member_key
 
 
 def check_registrar(draft: Draft, key: bytes) -> bytes:
@@ -14,7 +16,7 @@ def check_registrar(draft: Draft, key: bytes) -> bytes:
     identity = draft.identity(key)
     registrar = draft.authority(identity)
     if registrar is None or not registrar.rights & REGISTRAR or key != registrar.key:
-        raise Refused(Reason.NOT_REGISTRAR, "the co-signer is no registrar; ask one whom the validators accredited")
+        raise Refused(Reason.NOT_REGISTRAR, "the co-signer is not a registrar; ask one whom the validators accredited")
     if not is_in_office(draft, registrar):
         raise Refused(Reason.NOT_REGISTRAR, "the registrar is suspended, revoked, or out of its term")
     return identity
@@ -61,3 +63,13 @@ def makes_blocks(draft: Draft, key: bytes) -> bool:
 def holds_office(draft: Draft, identity: bytes) -> bool:
     """Whether somebody is, or was, an authority, or makes blocks."""
     return draft.authority(identity) is not None or makes_blocks(draft, draft.current_key(identity))
+
+
+def check_not_gone(draft: Draft, key: bytes) -> None:
+    """Whoever left is forgotten first, and for good, before it comes back as anything.  Raises ``HAS_LEFT``."""
+    identity = draft.identity(key)
+    if draft.get(leaving_key(identity)) is not None and draft.get(member_key(identity)) is None:
+        raise Refused(Reason.HAS_LEFT, "this member has left; the next blocks forget the rest of its keys")
+    left: Left | None = draft.get(left_key(key))
+    if left is not None:
+        raise Refused(Reason.HAS_LEFT, f"this key has left, and comes back from slot {draft.date(left.until_slot)}")

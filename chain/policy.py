@@ -21,6 +21,7 @@ from chain.codec import decode, encode
 from chain.errors import OperatorError, Reason, Refused
 from chain.language import (
     LANGUAGE,
+    MAX_ATTRIBUTES,
     MAX_CATEGORIES,
     MAX_SEVERITIES,
     MAX_TIERS,
@@ -122,7 +123,17 @@ class RatingCategory:
     is_closed: bool = False
 
 
-_Kind = TypeVar("_Kind", Category, RatingCategory)
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What an authority attests of a member for at most ``valid_days``; not any more if it ``is_closed``."""
+
+    code: int
+    name: str
+    valid_days: int
+    is_closed: bool = False
+
+
+_Kind = TypeVar("_Kind", Category, RatingCategory, Attribute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +178,7 @@ class Policy:
     identity: Identity = _IDENTITY
     raters: Raters = _RATERS
     quotas: Quotas = _QUOTAS
+    attributes: Mapping[int, Attribute] = field(default_factory=dict, hash=False)
 
     def rated(self, points: int, ratings: int, raters: int) -> int:
         """What ``ratings`` by so many ``raters``, which add up to ``points``, count for, before floor and cap.
@@ -234,7 +246,15 @@ class Policy:
                 {"code": item.code, "name": item.name, "min": item.low, "max": item.high, "closed": item.is_closed}
                 for _, item in sorted(self.ratings.items())
             ],
+            **self._attributes_document(),
         }
+
+    def _attributes_document(self) -> dict[str, Any]:
+        rows = [
+            {"code": item.code, "name": item.name, "valid_days": item.valid_days, "closed": item.is_closed}
+            for _, item in sorted(self.attributes.items())
+        ]
+        return {"attribute": rows} if rows else {}
 
     def _category_document(self, category: Category) -> dict[str, Any]:
         document = {
@@ -302,6 +322,7 @@ def policy_of(document: Any) -> Policy:
         numbers |= read_plain(table.table(name, names(name)), name)
     tiers = _tiers(table)
     severities = _severities(table, numbers["retention_days"])
+    categories = _categories(table, tiers, severities)
     policy = Policy(
         name=head["name"],
         version=head["version"],
@@ -310,11 +331,12 @@ def policy_of(document: Any) -> Policy:
         **numbers,
         tiers=tiers,
         severities=severities,
-        categories=_categories(table, tiers, severities),
+        categories=categories,
         ratings=_ratings(table),
         identity=read_clause(table, "identity", Identity),
         raters=read_clause(table, "raters", Raters),
         quotas=read_clause(table, "quotas", Quotas),
+        attributes=_attributes(table, categories),
     )
     _check_identity(policy.identity)
     size = len(policy.encode())
@@ -383,6 +405,16 @@ def _ratings(table: Table) -> dict[int, RatingCategory]:
         read = _ranged(row, "rating")
         _add(ratings, row, RatingCategory(read["code"], read["name"], read["min"], read["max"], read["closed"]))
     return ratings
+
+
+def _attributes(table: Table, categories: Mapping[int, Category]) -> dict[int, Attribute]:
+    attributes: dict[int, Attribute] = {}
+    for row in table.rows("attribute", names("attribute"), MAX_ATTRIBUTES):
+        read = read_plain(row, "attribute")
+        if read["code"] in categories:
+            raise row.mistake("code", f"{read['code']} is the code of a category; accreditations name both by it")
+        _add(attributes, row, Attribute(read["code"], read["name"], read["valid_days"], read["closed"]))
+    return attributes
 
 
 def _ranged(row: Table, name: str) -> dict[str, Any]:

@@ -176,7 +176,7 @@ class Connection:
                 inner.execute(_WRITER)
         except self._library.ProgrammingError as error:  # what it quotes may be a part of the password
             raise OperatorError(
-                "store in config.toml is no address of a database; write it like postgresql://user@host/database"
+                "store in config.toml is not the address of a database; write it like postgresql://user@host/database"
             ) from error
         except self._library.Error as error:
             raise StoreAway(

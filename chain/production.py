@@ -142,7 +142,7 @@ class Producer:
         """
         votes = chain.head.votes
         began = self._began_height = votes.height if self._began_height is None else self._began_height
-        self.may_be_restored &= votes.spoken_up_to(self.secret.public) <= began
+        self.may_be_restored = self.may_be_restored and votes.spoken_up_to(self.secret.public) <= began
         if not self.may_be_restored or votes.height - began <= QUIET_ROUNDS * len(votes.electorate.leaders):
             return False
         self.is_stopped = self.may_be_restored = False

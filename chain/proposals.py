@@ -58,6 +58,13 @@ class Judge(NamedTuple):
     verdict: int
 
 
+class JudgeEnrolment(NamedTuple):
+    """The same about an annulment: ``verdict`` upholds what the registrar says, or strikes it."""
+
+    subject: bytes
+    verdict: int
+
+
 class Amend(NamedTuple):
     """Replace the policy of ``base_version`` by an encoded one, in force from ``effective_slot``."""
 
@@ -108,7 +115,7 @@ class ReweighValidator(NamedTuple):
 SeatProposal: TypeAlias = (
     AddValidator | RemoveValidator | JailValidator | ReleaseValidator | ReplaceValidator | ReweighValidator
 )
-Proposal: TypeAlias = Accredit | Suspend | Revoke | Restore | Judge | Amend | SeatProposal
+Proposal: TypeAlias = Accredit | Suspend | Revoke | Restore | Judge | JudgeEnrolment | Amend | SeatProposal
 
 
 def _categories(value: Any, name: str) -> tuple[int, ...]:
@@ -141,6 +148,7 @@ _KINDS: tuple[tuple[int, type[Proposal], tuple[Read, ...]], ...] = (
     (10, ReplaceValidator, (_KEY, _KEY)),
     (11, ReweighValidator, (_KEY, _WEIGHT)),
     (12, Judge, (_KEY, an_integer(0, U32_MAX), an_integer(1, 2))),
+    (13, JudgeEnrolment, (_KEY, an_integer(1, 2))),
 )
 _TYPES = {number: (kind, reads) for number, kind, reads in _KINDS}
 _NUMBERS: dict[type[Proposal], int] = {kind: number for number, kind, _ in _KINDS}

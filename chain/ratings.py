@@ -23,6 +23,7 @@ from chain.language import NO_LIMIT
 from chain.policy import Policy
 from chain.scores import standing
 from chain.statekeys import account_key, member_key, rating_key, read_rating_key
+from chain.terms import reason_slots
 
 
 def check_rating(policy: Policy, action: Rate, actor: bytes) -> None:
@@ -102,7 +103,7 @@ def dispute(draft: Draft, action: Dispute, actor: bytes) -> None:
     key, rating = _find(draft, draft.identity(actor), rater, action.category)
     if rating.status != UNDISPUTED:
         raise Refused(Reason.RATING_DISPUTED, "its rater has been asked for a reason")
-    deadline_slot = draft.slot + draft.slots(draft.policy.raters.answer_days)
+    deadline_slot = draft.slot + reason_slots(draft, rating)
     draft.put(key, rating._replace(status=DISPUTED, deadline_slot=deadline_slot, grounds=action.grounds))
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, starmap
 
 from chain.codec import decode, encode
 from chain.database import Database
 from chain.derived import Derived
 from chain.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
 from chain.planting import crowned, planted
-from chain.schema import PUT_ENTRY, STATE_INDEX, entry_row
+from chain.schema import PUT_ENTRY, STATE_INDEX, entry_row, unseal
 from chain.statetree import ENTRY_BYTES, HASH_BYTES
 from chain.store import Tree
 
@@ -57,6 +57,20 @@ def rebuild_tables(database: Database, advance: Callable[[int], None]) -> None:
     work.look_through()
 
 
+def fill(database: Database, rows: Iterable[tuple[bytes, bytes, int]], advance: Callable[[int], None]) -> None:
+    """Let these rows of ``state`` be all there are, with all that follows but the tree.
+
+    The rules come before any member, and the rest fastest in the order of keys.
+    ``advance`` is told of each.  What was begun and not ended is begun anew.  Raises :class:`OperatorError`.
+    """
+    work = _Rebuild(database, advance)
+    work.begin(*_FILLED, "state")
+    work.fill(iter(rows))
+    with database.portion():
+        database.connection.execute(STATE_INDEX)
+        forget_progress(database)
+
+
 def forget_progress(database: Database) -> None:
     """All is made; within a transaction."""
     database.connection.execute("DELETE FROM meta WHERE key = ?", (_PROGRESS,))
@@ -70,17 +84,10 @@ def replace_state(
     The rules come before any member, and the rest fastest in the order of keys; ``advance`` is told of each twice.
     Until it returns, the database is not one that survives a crash.  Raises :class:`OperatorError`.
     """
-    rows = iter(entries)
     with database.unguarded(_CACHE_KIB), _heaps(database) as heaps:
         work = _Rebuild(database, advance, heaps)
         work.begin("page", *_FILLED, "state")
-        with database.portion():
-            database.connection.execute("DROP INDEX IF EXISTS state_by_hash")
-        while portion := dict(islice(rows, PORTION)):
-            with database.portion():
-                database.connection.executemany(PUT_ENTRY, [entry_row(*entry) for entry in portion.items()])
-                work.take(portion)
-            advance(len(portion))
+        work.fill(starmap(entry_row, entries))
         work.grow_tree(heaps)
         with database.portion():  # sorted at once: places are at random, and one by one would never end
             database.connection.execute(STATE_INDEX)
@@ -141,6 +148,16 @@ class _Rebuild:
                 self._database.connection.execute("DELETE FROM meta WHERE key = 'entries'")
             self._database.connection.execute("DELETE FROM meta WHERE key = 'rescored'")
             self._note(TABLES, b"")
+
+    def fill(self, rows: Iterator[tuple[bytes, bytes, int]]) -> None:
+        """Put rows of ``state``.  Places are at random: their index is better made at once when all are there."""
+        with self._database.portion():
+            self._database.connection.execute("DROP INDEX IF EXISTS state_by_hash")
+        while portion := list(islice(rows, PORTION)):
+            with self._database.portion():
+                self._database.connection.executemany(PUT_ENTRY, portion)
+                self.take({key: unseal(key, sealed) for key, sealed, _ in portion})
+            self._advance(len(portion))
 
     def look_through(self) -> None:
         """Fill the tables, from where they were left, and all heaps."""

@@ -19,10 +19,10 @@ from __future__ import annotations
 from chain import effects, markers
 from chain.actions import FileRecord, Reopen, Statement
 from chain.arbiters import is_arbiter
-from chain.authorities import check_authority, is_in_term
+from chain.authorities import check_accredited, check_authority
 from chain.codec import U32_MAX
 from chain.draft import Draft, Happening
-from chain.entries import STANDING, SUSPENDED, Authority, Member, Record
+from chain.entries import STANDING, Authority, Member, Record
 from chain.errors import Reason, Refused
 from chain.policy import Category
 from chain.statekeys import authority_key, record_key
@@ -63,7 +63,7 @@ def reopen(draft: Draft, action: Reopen, actor: bytes) -> None:
     arbiter = draft.identity(action.arbiter)
     found = draft.authority(arbiter)
     if found is None or found.key != action.arbiter or not is_arbiter(found, draft.date_slot):
-        raise Refused(Reason.NOT_ARBITER, "the co-signer is no arbiter in office")
+        raise Refused(Reason.NOT_ARBITER, "the co-signer is not an arbiter in office")
     if arbiter in (issuer, subject):
         raise Refused(Reason.OWN_RECORD, "nobody consents to a record of its own, or about itself")
     markers.check_reopening(draft, subject, action)
@@ -86,12 +86,7 @@ def _check(
     category = policy.categories[action.category]
     if issuer == subject:
         raise Refused(Reason.SELF_RECORD, "nobody records about itself")
-    if authority.status == SUSPENDED:
-        raise Refused(Reason.AUTHORITY_SUSPENDED, "too many of its records were overturned, or a motion suspended it")
-    if category.code not in authority.categories:
-        raise Refused(Reason.NOT_ACCREDITED, f"not accredited for {category.name}")
-    if not is_in_term(authority, draft.date_slot):
-        raise Refused(Reason.NOT_ACCREDITED, f"accredited from slot {authority.from_slot} to {authority.until_slot}")
+    check_accredited(draft, authority, category.code, category.name)
     if action.policy_version != policy.version:
         raise Refused(Reason.STALE_POLICY, f"policy {policy.version} is in force, not {action.policy_version}")
     check_time(draft, member, action, category)
@@ -130,7 +125,7 @@ def _file(
     record = Record(
         issuer, category.code, action.points, action.severity, action.evidence, action.reason,
         action.established_slot, draft.height, policy.version, expires_slot, repair_slot, cap,
-        STANDING, 0, 0, b"", b"", b"", stands, is_reopened, arbiter=arbiter,
+        STANDING, 0, 0, b"", b"", b"", stands, is_reopened, reopener=arbiter,
     )  # fmt: skip
     draft.put(authority_key(issuer), authority.with_filing())
     markers.mark_filed(draft, subject, record, until_slot)

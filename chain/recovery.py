@@ -35,6 +35,7 @@ from chain.identities import (
 from chain.keys import check_public_key
 from chain.offices import check_registrar, check_registrar_of, holds_office
 from chain.statekeys import account_key, member_key
+from chain.terms import identity_slots, registrar_recovers
 
 
 def name_guardians(draft: Draft, action: NameGuardians, actor: bytes) -> None:
@@ -42,12 +43,12 @@ def name_guardians(draft: Draft, action: NameGuardians, actor: bytes) -> None:
 
     Raises :class:`Refused` ``NOT_ENROLLED``.
     """
-    subject, _ = draft.member(actor)
+    subject, member = draft.member(actor)
     now = _in_force(draft, subject)
     if not now:
         draft.put(guardians_key(subject), Guardians(action.commitment) if action.commitment else None)
         return
-    until = draft.slot + draft.slots(draft.policy.identity.recovery_days)
+    until = _delayed(draft, member)
     draft.put(guardians_key(subject), Guardians(now, action.commitment, until, until))
 
 
@@ -71,7 +72,7 @@ def recover(draft: Draft, action: Recover, actor: bytes) -> None:
     if before is not None and not is_final:
         slot = draft.date(before.due_slot)
         raise Refused(Reason.RECOVERY_PENDING, f"its key has stopped one: guardians and registrar both, or slot {slot}")
-    due_slot = draft.slot + draft.slots(draft.policy.identity.recovery_days)
+    due_slot = _delayed(draft, draft.get(member_key(subject)))
     draft.put(recovery_key(subject), Recovery(actor, due_slot, int(is_final)))
     leaving: Leaving | None = draft.get(leaving_key(subject))
     if leaving is not None:
@@ -91,7 +92,7 @@ def check_word(draft: Draft, action: Recover) -> bytes:
         _check_guardians(action, in_force)
         if action.registrar and action.step != UNDO:
             check_registrar_of(draft, action.registrar, member)
-    elif action.step == UNDO or not draft.policy.identity.registrar or not member.registrar:
+    elif action.step == UNDO or not member.registrar or not registrar_recovers(draft, member):
         raise Refused(Reason.NOT_GUARDIANS, "this member named nobody who may do that for it")
     elif check_registrar(draft, action.registrar) != member.registrar:
         raise Refused(Reason.NOT_REGISTRAR, "only the registrar who enrolled a member recovers it")
@@ -114,7 +115,7 @@ def veto(draft: Draft, action: Veto, actor: bytes) -> None:
 
     Raises :class:`Refused`: ``NOT_ENROLLED``, ``NOTHING_TO_STOP``, ``DEADLINE_PASSED``, ``PAST_VETO``.
     """
-    subject, _ = draft.member(actor)
+    subject, member = draft.member(actor)
     key = leaving_key(subject) if action.what == LEAVE else recovery_key(subject)
     entry: Recovery | Leaving | None = draft.get(key)
     if entry is None or (isinstance(entry, Recovery) and not entry.key):
@@ -127,7 +128,7 @@ def veto(draft: Draft, action: Veto, actor: bytes) -> None:
     elif entry.is_final:
         raise Refused(Reason.PAST_VETO, "a registrar stands by its guardians after a veto: it was heard")
     else:
-        draft.put(key, Recovery(b"", draft.slot + draft.slots(draft.policy.identity.recovery_days)))
+        draft.put(key, Recovery(b"", _delayed(draft, member)))
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
@@ -153,7 +154,7 @@ def can_undo(draft: Draft, subject: bytes) -> None:
     if now:
         old: Guardians = draft.get(guardians_key(subject))
         is_replaced = not 0 < old.next_slot <= draft.slot
-        until = draft.slot + draft.slots(draft.policy.identity.recovery_days)
+        until = _delayed(draft, draft.get(member_key(subject)))
         coming = (old.next_commitment, old.next_slot) if is_replaced else (b"", 0)
         draft.put(guardians_key(subject), Guardians(now, *coming, until))
 
@@ -161,6 +162,8 @@ def can_undo(draft: Draft, subject: bytes) -> None:
 def set_leaving(draft: Draft, subject: bytes, leaving: Leaving | None) -> None:
     """A member leaves, or stays; its entry says so too, since everybody who acts on it looks there."""
     member: Member = draft.get(member_key(subject))
+    if leaving is not None:
+        leaving = leaving._replace(policy_version=member.policy_version)
     draft.put(leaving_key(subject), leaving)
     draft.put(member_key(subject), member._replace(leaves_slot=0 if leaving is None else leaving.due_slot))
 
@@ -175,6 +178,11 @@ def check_holds_nothing(draft: Draft, subject: bytes) -> None:
     """Offices change hands by rotation and by motion alone.  Raises ``HOLDS_OFFICE``."""
     if holds_office(draft, subject):
         raise Refused(Reason.HOLDS_OFFICE, "an authority, or who makes blocks, does that by motion")
+
+
+def _delayed(draft: Draft, member: Member) -> int:
+    """The slot until which a member's key, or its guardians, can object."""
+    return draft.slot + identity_slots(draft, member.policy_version, "recovery_days")
 
 
 def _is_nobodys(draft: Draft, key: bytes) -> bool:

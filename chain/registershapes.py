@@ -86,6 +86,35 @@ class Record(TypedDict):
     proof: str | None
 
 
+class Attribute(TypedDict):
+    """What an authority attests of a member until a date, on a document of which this is the salted digest."""
+
+    attribute: str
+    code: int
+    issuer: str
+    digest: str
+    height: int
+    expires_slot: int | None
+    expires_time: str | None
+    left: str
+
+
+class Annulment(TypedDict):
+    """An enrolment that a registrar calls void."""
+
+    member: str
+    registrar: str
+    status: str
+    appealed: bool
+    deadline_slot: int | None
+    deadline_time: str | None
+    waits_for: str
+    left: str
+    arbiters: list[str]
+    reason: str
+    grounds: str | None
+
+
 class Line(TypedDict):
     """Some points of a score, and where they come from: of a record also what its own document says."""
 
@@ -139,6 +168,8 @@ class MemberStanding(Member, AsRanked):
 class OneMember(MemberStanding):
     """A member with the records about it and the ratings of it; ``given`` where they were asked for."""
 
+    attributes: list[Attribute]
+    annulment: NotRequired[Annulment]
     records_about: list[Record]
     received: list[Rating]
     given: NotRequired[list[Rating]]
@@ -226,9 +257,10 @@ class Records(AsOf):
 
 
 class Objections(AsOf):
-    """Records that wait for somebody, the nearest deadline first."""
+    """Records that wait for somebody, the nearest deadline first; and enrolments that are called void."""
 
     objections: list[Record]
+    annulments: list[Annulment]
 
 
 class Event(TypedDict):

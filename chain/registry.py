@@ -1,9 +1,9 @@
 """The credit registry: what each transaction does to the state, and what the chain itself does at deadlines.
 
 The entries are in :mod:`chain.state`, the rules in :mod:`chain.members`, :mod:`chain.recovery`, :mod:`chain.ratings`,
-:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.anchors`,
-:mod:`chain.governance` and :mod:`chain.offences`; each checks everything before it writes anything, so a refused
-transaction has changed nothing.
+:mod:`chain.records`, :mod:`chain.objections`, :mod:`chain.repairs`, :mod:`chain.leaving`, :mod:`chain.annulments`,
+:mod:`chain.attributes`, :mod:`chain.anchors`, :mod:`chain.governance` and :mod:`chain.offences`; each checks everything
+before it writes anything, so a refused transaction has changed nothing.
 Source: protocol 6.1 and 6.5.
 """
 
@@ -14,7 +14,10 @@ from typing import Any, TypeAlias
 
 from chain import (
     anchors,
+    annulments,
+    attributes,
     deadlines,
+    fence,
     governance,
     leaving,
     markers,
@@ -34,6 +37,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -59,12 +63,13 @@ from chain.authorities import check_authority
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.entries import Account, Docket, Entry, PolicyText, Roll, Rules
-from chain.errors import InvariantBroken, Reason, Refused
+from chain.errors import FAULTS, Damaged, InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
 from chain.identities import ANNULMENTS, LEAVINGS, LEFT, RECOVERIES
 from chain.policy import Policy
 from chain.state import due_slot_of, encode_entry
 from chain.statekeys import (
+    ATTRIBUTES,
     DOCKET_KEY,
     MARKERS,
     MOTIONS,
@@ -96,9 +101,10 @@ _RULES: dict[type[Action], _Rule] = {
     NameGuardians: recovery.name_guardians,
     Recover: recovery.recover,
     Veto: recovery.veto,
-    Annul: leaving.annul,
+    Annul: annulments.annul,
     Leave: leaving.leave,
     Anchor: anchors.anchor,
+    Attest: attributes.attest,
     Rotate: members.rotate,
     FileRecord: records.file,
     Reopen: records.reopen,
@@ -131,8 +137,9 @@ _DEADLINES: dict[bytes, Callable[[Draft, bytes], None]] = {
     MOTIONS: governance.fall_due,
     RECOVERIES: recovery.fall_due,
     LEAVINGS: leaving.fall_due,
-    ANNULMENTS: leaving.annulment_due,
+    ANNULMENTS: annulments.fall_due,
     LEFT: leaving.left_due,
+    ATTRIBUTES: attributes.fall_due,
 }
 
 
@@ -155,7 +162,9 @@ def begin(draft: Draft, due: Iterable[tuple[bytes, bytes]], electorate: Electora
 
     ``due`` are the keys of entries that have their turn, at most :data:`MAX_DUE_A_BLOCK`, in the order of deadlines and
     keys, each with the key of the one whose deadline it is: its own, or that somebody leaves whom it is tied to.
-    ``electorate`` is in force at this block.  Raises :class:`InvariantBroken` for an entry that knows no deadline.
+    ``electorate`` is in force at this block.  Where one of them goes wrong it is put aside (:mod:`chain.fence`).
+
+    Raises :class:`InvariantBroken` for an entry that knows no deadline.
     """
     draft.begin()
     governance.begin(draft, electorate)
@@ -165,10 +174,16 @@ def begin(draft: Draft, due: Iterable[tuple[bytes, bytes]], electorate: Electora
             raise InvariantBroken("an entry that knows no deadline is due")
         if not _is_due(draft, turn):  # what came before in this block ended it, or put it off
             continue
-        if key == turn:
-            act(draft, key)
-        elif draft.get(key) is not None:
-            leaving.forget(draft, key)
+        draft.mark()
+        try:
+            if key == turn:
+                act(draft, key)
+            elif draft.get(key) is not None:
+                leaving.forget(draft, key)
+        except Damaged:
+            raise
+        except (*FAULTS, Refused) as error:
+            fence.put_aside(draft, turn, error)
 
 
 def _is_due(draft: Draft, key: bytes) -> bool:
@@ -178,6 +193,16 @@ def _is_due(draft: Draft, key: bytes) -> bool:
 
 def apply(draft: Draft, transaction: Transaction) -> None:
     """Carry out one transaction, or raise :class:`Refused` and leave the draft as it was."""
+    draft.mark()
+    try:
+        _apply(draft, transaction)
+    except Damaged:
+        raise
+    except FAULTS as error:
+        raise fence.refused(draft, transaction.kind, error) from error
+
+
+def _apply(draft: Draft, transaction: Transaction) -> None:
     expiry_height, limit = transaction.expiry_height, draft.height + draft.genesis.max_expiry_blocks
     if expiry_height < draft.height:
         raise Refused(Reason.EXPIRED, f"expired at height {expiry_height}")
@@ -220,6 +245,7 @@ def touched(transaction: Transaction) -> Iterator[bytes]:
             pass
 
 
+@fence.look
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
     check = _CHECKS.get(type(transaction.action))
@@ -227,6 +253,7 @@ def check_action(policy: Policy, transaction: Transaction) -> None:
         check(policy, transaction.action, transaction.actor)
 
 
+@fence.look
 def check_quota(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor may write this today, with all that must come before it.
 
@@ -240,6 +267,7 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
         quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
 
 
+@fence.look
 def check_standing(draft: Draft, transaction: Transaction) -> None:
     """Whether its actor is somebody who may do such a thing at all, as ``draft`` sees it.  Raises :class:`Refused`.
 
@@ -250,6 +278,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
         case Enrol():
             members.check_new(draft, transaction.actor)
         case FileRecord() | Reopen() | Answer() | Rule():
+            check_authority(draft, transaction.actor)
+        case Attest(digest=digest) if digest:
             check_authority(draft, transaction.actor)
         case Propose() | Approve():
             governance.check_validator(draft, transaction.actor)

@@ -5,8 +5,8 @@
   home signed; ``waiting``, the transactions that it had acknowledged and no block held at its last clean stop;
   ``commits``, how many were made; ``bodies``, the height from which on blocks are whole, and ``wiped``, what that was
   when the whole file was last written anew (:mod:`chain.bodies`); ``entries`` and ``transactions``, how many there are
-  in the state and on the main chain; and ``rescored``, up to which member scores are those of a new policy, until all
-  are;
+  in the state and on the main chain, there from the height ``counted_from`` on; and ``rescored``, up to which member
+  scores are those of a new policy, until all are;
 * ``blocks``: every known block, one blob each; ``main`` marks the head's branch;
 * ``transactions``: the first 8 bytes of each transaction's id and its block, to look transactions up;
 * ``state``: the entries at the snapshot's height, by key, and in the order of the tree: ``at`` is :func:`place`;
@@ -27,9 +27,9 @@ from typing import Any
 
 from chain.errors import Reason, Refused
 
-FORMAT = 8
+FORMAT = 9
 # What `chaindata.py migrate` brings to this format.
-OLDER_FORMATS = (6, 7)
+OLDER_FORMATS = (6, 7, 8)
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

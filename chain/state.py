@@ -13,6 +13,7 @@ key                             entry                         meaning
 ``r`` subject rater code        :class:`Rating`               a rating that stands
 ``d`` subject number            :class:`Record`               a record that stands or is suspended
 ``s`` subject code              :class:`CategorySum`          standing points in a category with a cap
+``x`` member                    :class:`Attributes`           what is attested of a member for a while
 ``k`` hash                      :class:`Marker`               what may not be recorded again
 ``a`` authority                 :class:`Authority`            an accredited institution, and how it judges
 ``j``                           :class:`Roll`                 who may be drawn as an arbiter
@@ -43,11 +44,13 @@ from chain.codec import encode
 from chain.entries import (
     UNDISPUTED,
     Account,
+    Attributes,
     Authority,
     CategorySum,
     Clock,
     Docket,
     Entry,
+    Held,
     Marker,
     Member,
     Motion,
@@ -75,6 +78,7 @@ from chain.identities import (
 )
 from chain.statekeys import (
     ACCOUNTS,
+    ATTRIBUTES,
     AUTHORITIES,
     CLOCK_KEY,
     DOCKET_KEY,
@@ -99,6 +103,10 @@ def _authority(fields: tuple[Any, ...]) -> Authority:
     return authority._replace(window=Window(*authority.window))
 
 
+def _attributes(due_slot: int, held: tuple[tuple[Any, ...], ...]) -> Attributes:
+    return Attributes(due_slot, tuple(Held(*each) for each in held))
+
+
 _READERS: dict[int, Callable[..., Entry]] = {
     ord(RULES_KEY): Rules,
     ord(POLICIES): PolicyText,
@@ -106,6 +114,7 @@ _READERS: dict[int, Callable[..., Entry]] = {
     ord(MEMBERS): Member,
     ord(RATINGS): Rating,
     ord(RECORDS): Record,
+    ord(ATTRIBUTES): _attributes,
     ord(SUMS): CategorySum,
     ord(MARKERS): Marker,
     ord(AUTHORITIES): lambda *fields: _authority(fields),
@@ -124,8 +133,12 @@ _READERS: dict[int, Callable[..., Entry]] = {
 }
 
 
-# What most ratings are.
-_NOTHING_ELSE = (0, 0, UNDISPUTED, 0, b"", b"")
+# Of which kinds the fields at the end are not encoded where they all are as in most of them: which those are.
+_USUAL_ENDS: dict[type[Entry], tuple[int, tuple[Any, ...]]] = {
+    Rating: (2, (0, 0, UNDISPUTED, 0, b"", b"")),
+    Record: (26, (b"",)),
+    PolicyText: (2, (0,)),
+}
 # How those begin, and markers while records stand: so many need no decoding to see that nothing of them falls due.
 _NEVER_DUE = {RATINGS[0]: encode((0, 0))[:1], MARKERS[0]: encode(Marker(0))[:2]}
 _OTHERS = bytes(1)
@@ -133,7 +146,10 @@ _OTHERS = bytes(1)
 
 def encode_entry(entry: Entry) -> bytes:
     """The bytes that the state tree commits to; of a rating that only says how much, and when, nothing else."""
-    return encode(entry[:2] if type(entry) is Rating and entry[2:] == _NOTHING_ELSE else entry)
+    usual = _USUAL_ENDS.get(type(entry))
+    if usual is not None and entry[usual[0] :] == usual[1]:
+        return encode(entry[: usual[0]])
+    return encode(entry)
 
 
 def decode_entry(key: bytes, value: bytes) -> Entry:
@@ -160,7 +176,7 @@ _decode_again = lru_cache(maxsize=4_096)(_decode)
 
 # Kinds of entries, by the first byte of their keys, on which the chain itself may act.
 WITH_DEADLINES = frozenset(
-    RECORDS + MOTIONS + RATINGS + MARKERS + RULES_KEY + RECOVERIES + LEAVINGS + ANNULMENTS + LEFT
+    RECORDS + MOTIONS + RATINGS + MARKERS + RULES_KEY + RECOVERIES + LEAVINGS + ANNULMENTS + LEFT + ATTRIBUTES
 )
 
 
@@ -179,7 +195,13 @@ def due_slot_of(entry: Entry | None) -> int | None:
             return record.due_slot
         case Rating() as rating:
             return rating.due_slot or None
-        case Recovery(due_slot=slot) | Leaving(due_slot=slot) | Annulment(due_slot=slot) | Left(until_slot=slot):
+        case (
+            Attributes(due_slot=slot)
+            | Recovery(due_slot=slot)
+            | Leaving(due_slot=slot)
+            | Annulment(due_slot=slot)
+            | Left(until_slot=slot)
+        ):
             return slot
         case Marker(until_slot=until_slot):
             return until_slot or None
@@ -188,3 +210,13 @@ def due_slot_of(entry: Entry | None) -> int | None:
         case Rules() as rules if rules.next_version:
             return rules.next_slot
     return None
+
+
+# The fields that :func:`due_slot_of` looks at.
+_DEADLINES = frozenset(("deadline_slot", "due_slot", "expires_slot", "until_slot"))
+
+
+def put_off(entry: Any, slots: int) -> Any:
+    """An entry on which the chain itself acts, with all its deadlines so many slots later."""
+    later = {name: slot + slots for name, slot in zip(entry._fields, entry, strict=True) if name in _DEADLINES and slot}
+    return entry._replace(**later)

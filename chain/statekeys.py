@@ -24,6 +24,7 @@ POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS, MARKE
     b"J",
 )
 TALLIES = b"q"
+ATTRIBUTES = b"x"
 # Where in the key of a rating its rater is.
 RATER_AT = 33
 
@@ -101,6 +102,11 @@ def read_rulings_key(key: bytes) -> tuple[bytes, bytes]:
 def authority_key(authority: bytes) -> bytes:
     """The state key of an authority."""
     return AUTHORITIES + authority
+
+
+def attributes_key(member: bytes) -> bytes:
+    """The state key of what is attested of a member."""
+    return ATTRIBUTES + member
 
 
 def tally_key(registrar: bytes) -> bytes:

@@ -34,7 +34,7 @@ from chain.registry import genesis_state
 from chain.restart import MAX_RESTART_BYTES, Restart, read_restart
 from chain.rows import StoredRows
 from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, STATE_INDEX, entry_row, seal, short_id
-from chain.stored import stored_finality, trusted_block
+from chain.stored import counted_from, stored_finality, trusted_block
 from chain.votecodec import decode_votes, encode_votes
 from chain.votes import Votes
 
@@ -148,8 +148,13 @@ class Storage:
         return Snapshot(at, after, PagedStore(self._rows, self._database.number("entries")))
 
     def count_transactions(self) -> int:
-        """Transactions on the main chain."""
+        """Transactions on the main chain, from the height :attr:`counted_from` on."""
         return self._database.number("transactions")
+
+    @property
+    def counted_from(self) -> int:
+        """From which height on it knows how many there are."""
+        return counted_from(self._database)
 
     def waiting(self) -> tuple[bytes, ...]:
         """What this node had acknowledged and no block held when it last stopped cleanly, encoded and not checked.

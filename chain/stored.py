@@ -33,6 +33,11 @@ def oldest_body(database: Database) -> int:
     return database.number("bodies") or 1
 
 
+def counted_from(database: Database) -> int:
+    """The height from which on transactions are counted; 1 but where it joined by state, and lacks older bodies."""
+    return database.number("counted_from") or 1
+
+
 def trusted_block(raw: bytes) -> Block:
     """Decode a block that this home stored: its signatures were checked before, its root is checked again.
 

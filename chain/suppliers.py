@@ -89,6 +89,7 @@ class Suppliers:
         self._named = frozenset(named)
         self._by_peer: dict[Peer, Supplier] = {}
         self._count = 0
+        self._best_rate = 0
         self._asked: dict[tuple[Peer, Request], Asked] = {}
         # Peers that failed, also those that are gone: (how often in a row, not to be asked before).
         self._resting: Newest[Peer, tuple[int, int]] = Newest(MAX_STATUSES)
@@ -124,6 +125,7 @@ class Suppliers:
     def forget(self, peer: Peer) -> None:
         """A peer is gone, and with it what it was asked for."""
         self._by_peer.pop(peer, None)
+        self._compare_rates()
         for key in [key for key in self._asked if key[0] == peer]:
             del self._asked[key]
 
@@ -147,6 +149,7 @@ class Suppliers:
         self._resting.pop(supplier.peer, None)
         supplier.has_delivered = True
         supplier.pace.arrived(size, took_ms)
+        self._compare_rates()
 
     def failed(self, supplier: Supplier, now_ms: int) -> None:
         """A peer's claim proved empty, or it did not answer: others come first for a while."""
@@ -154,6 +157,9 @@ class Suppliers:
         self._resting.renew(supplier.peer, (times + 1, now_ms + min(REST_MS << min(times, 16), MAX_REST_MS)))
         supplier.is_aside, supplier.trail_to = False, b""
         supplier.pace.failed()
+
+    def _compare_rates(self) -> None:
+        self._best_rate = max((each.pace.rate for each in self), default=0)
 
     def failures(self, peer: Peer) -> int:
         """How often in a row a peer failed."""
@@ -212,8 +218,7 @@ class Suppliers:
 
     def late_at_ms(self, asked: Asked) -> int:
         """When to ask another for the same."""
-        best_rate = max((each.pace.rate for each in self), default=0)
-        return asked.since_ms + patience_ms(asked.expected, asked.received, best_rate)
+        return asked.since_ms + patience_ms(asked.expected, asked.received, self._best_rate)
 
     def is_late(self, asked: Asked, now_ms: int) -> bool:
         """Whether a reply takes longer than the peer's line can explain, or the clock jumped."""

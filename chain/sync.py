@@ -161,6 +161,8 @@ class Sync:
         if self.download.is_ready:
             return [now_ms]
         asked = self.suppliers.asked
+        if not asked:
+            return []
         due = [self.suppliers.late_at_ms(each) for each in asked]
         due += [silent_ms for each in asked if (silent_ms := self.suppliers.silent_at_ms(each)) is not None]
         return sorted({due_ms for due_ms in due if due_ms > now_ms})
@@ -190,7 +192,8 @@ class Sync:
 
     def _headings(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Try who claims more and has shown nothing yet, some at a time; let one at a time show what comes next."""
-        wanted = [each for each in self.suppliers if self._is_wanted(each, chain, now_ms)]
+        ours = chain.head.rank
+        wanted = [each for each in self.suppliers if each.status.rank > ours and self._is_wanted(each, chain, now_ms)]
         if not wanted:
             return
         asked = [each for each in self.suppliers.asked if not each.ids]
@@ -210,11 +213,10 @@ class Sync:
             yield request
 
     def _is_wanted(self, supplier: Supplier, chain: Blockchain, now_ms: int) -> bool:
-        """Whether a peer claims a longer chain than ours, and more of it than was shown."""
+        """Whether of what a peer claims more is wanted than was shown."""
         status = supplier.status
         return (
-            status.rank > chain.head.rank
-            and status.height > chain.finalized.height
+            status.height > chain.finalized.height
             and status.head_id not in chain.tree
             and status.head_id not in self.skeleton
             and not self.suppliers.rests(supplier, now_ms)

@@ -1,7 +1,8 @@
-"""The terms of a record: what was promised when it was filed is kept, and no rule binds before its time.
+"""Terms: what was promised when something began is kept, and no rule binds before its time.
 
-Each period of a record is that of the policy that it was filed under, or of the one in force where that is better
-for the member; whatever lies between, an amendment takes nothing away.
+Each period of a record is that of the policy that it was filed under, and each of a membership that of the policy which
+the member consented to, or of the one in force where that is better for the member; whatever lies between, an amendment
+takes nothing away.  Of a rating, which is between two members, it is as it was when that was given.
 Source: protocol 6.11.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from chain.actions import FileRecord, Reopen
 from chain.draft import Draft
-from chain.entries import Member, Record
+from chain.entries import Member, Rating, Record
 from chain.errors import Reason, Refused
 from chain.language import LONGER_IS_BETTER
 from chain.policy import Category, Policy
@@ -62,14 +63,26 @@ def consented_from(draft: Draft, member: Member) -> int:
     return member.enrolled_slot - (draft.slots(lookback_days) if lookback_days else 0)
 
 
-def kept_slots(draft: Draft, record: Record, name: str) -> int:
-    """A period of a record in slots, of the policy that it was filed under or of the one in force."""
-    then, now = draft.policy_of(record.policy_version), draft.policy
-    days: int = getattr(now, name)
-    if then is not now:
-        better = max if name in LONGER_IS_BETTER else min
-        days = better(getattr(then, name), days)
-    return draft.slots(days)
+def kept_slots(draft: Draft, promised: Record | Member, name: str) -> int:
+    """A period of a record or a member in slots, of the policy that it came under or of the one in force."""
+    then, now = draft.policy_of(promised.policy_version), draft.policy
+    return draft.slots(_better(name, getattr(then, name), getattr(now, name)))
+
+
+def identity_slots(draft: Draft, policy_version: int, name: str) -> int:
+    """The same, of whose a key is: of the policy that its owner consented to or of the one in force."""
+    then, now = draft.policy_of(policy_version).identity, draft.policy.identity
+    return draft.slots(_better(name, getattr(then, name), getattr(now, name)))
+
+
+def registrar_recovers(draft: Draft, member: Member) -> bool:
+    """Whether the registrar who enrolled a member may give it another key: only where both policies say so."""
+    return bool(draft.policy_of(member.policy_version).identity.registrar and draft.policy.identity.registrar)
+
+
+def reason_slots(draft: Draft, rating: Rating) -> int:
+    """How long a rater has to give a reason, of the policy in force when it rated: neither of the two gets another."""
+    return draft.slots(draft.policy_at_height(rating.height).raters.answer_days)
 
 
 def dispute_slots(draft: Draft, record: Record, name: str, *, stands: bool) -> int:
@@ -93,3 +106,7 @@ def best_points(draft: Draft, record: Record) -> int:
     """The most points that a correction may give."""
     policies = draft.policy_of(record.policy_version), draft.policy
     return max(0, *(policy.categories[record.category].high for policy in policies))
+
+
+def _better(name: str, then: int, now: int) -> int:
+    return (max if name in LONGER_IS_BETTER else min)(then, now)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from chain import registry
+from chain.actions import Rate
 from chain.blockchain import Blockchain
 from chain.draft import Draft
 from chain.errors import Disposition, Reason, Refused
@@ -69,11 +70,11 @@ class Desk:
         return [self._submit(draft, take, transaction) for transaction in transactions]
 
     def _submit(self, draft: Draft, take: Take, transaction: VerifiedTransaction) -> Refused | None:
-        refusal, ahead = None, _untried(draft, self._mempool, transaction, MAX_AHEAD_SUBMITTED + 1)
-        if len(ahead) <= MAX_AHEAD_SUBMITTED:
-            refusal = _tried(draft, ahead, transaction)
-        if refusal is not None and refusal.reason in FOR_GOOD:
-            return refusal
+        if _is_worth_a_trial(draft, transaction):
+            ahead = _untried(draft, self._mempool, transaction, MAX_AHEAD_SUBMITTED + 1)
+            refusal = _tried(draft, ahead, transaction) if len(ahead) <= MAX_AHEAD_SUBMITTED else None
+            if refusal is not None and refusal.reason in FOR_GOOD:
+                return refusal
         outcome = take(transaction)
         if outcome is not None:
             self._tried = None
@@ -136,6 +137,17 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Take:
 
 def _next_block(chain: Blockchain, slot: int) -> Draft:
     return chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
+
+
+def _is_worth_a_trial(draft: Draft, transaction: VerifiedTransaction) -> bool:
+    """Whether it may be refused for good, as far as that takes a trial to see.
+
+    Of what is submitted most are ratings, and only those with receipts may, or those of oneself by another key.
+    """
+    match transaction.action:
+        case Rate(subject=subject) if not draft.policy.raters.counting:
+            return draft.identity(subject) == draft.identity(transaction.actor)
+    return True
 
 
 def _untried(draft: Draft, mempool: Mempool, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:

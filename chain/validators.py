@@ -248,7 +248,7 @@ def _applied(seats: Seats, change: Change, height: int) -> Seats:
         return (*seats, Seat(key, weight, 0, height))
     at = next((index for index, seat in enumerate(seats) if seat.key == key), None)
     if at is None:
-        raise Refused(Reason.NOT_VALIDATOR, "this key is no validator's")
+        raise Refused(Reason.NOT_VALIDATOR, "this key is not a validator's")
     if kind == REMOVE:
         return (*seats[:at], *seats[at + 1 :])
     seat = seats[at]

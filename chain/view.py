@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from chain.entries import Account, Authority, Clock, Docket, Entry, Member, Motion, PolicyText, Roll, Rules
 from chain.errors import InvariantBroken, Reason, Refused
 from chain.genesis import Genesis
+from chain.keys import did_from_key
 from chain.policy import Policy, decode_policy
 from chain.state import decode_entry
 from chain.statekeys import (
@@ -71,7 +72,7 @@ class Lookup(ABC):
             identity = self.identity(key)
             member = self.get(member_key(identity))
         if member is None:
-            raise Refused(Reason.NOT_ENROLLED, f"{key.hex()[:12]}… is not enrolled")
+            raise Refused(Reason.NOT_ENROLLED, f"{did_from_key(key)} is not enrolled")
         if 0 < member.leaves_slot <= self._gone_slot:
             raise Refused(Reason.NOT_ENROLLED, "this member has left; the next blocks forget it")
         return identity, member
@@ -115,10 +116,17 @@ class Lookup(ABC):
 
     def policy_at(self, slot: int) -> Policy:
         """The policy that was in force in a slot of the calendar; the first one for what is older."""
+        return self._newest_policy(lambda text: text.from_slot <= slot)
+
+    def policy_at_height(self, height: int) -> Policy:
+        """The policy that was in force in the block at a height."""
+        return self._newest_policy(lambda text: text.from_height <= height)
+
+    def _newest_policy(self, was_in_force: Callable[[PolicyText], bool]) -> Policy:
         last, first = self.policy.version, self.genesis.policy.version
         while first < last:
             middle = (first + last + 1) // 2
-            if self._always(policy_key(middle), PolicyText).from_slot <= slot:
+            if was_in_force(self._always(policy_key(middle), PolicyText)):
                 first = middle
             else:
                 last = middle - 1

@@ -89,7 +89,7 @@ class Votes:
         """
         return cls.start(Electorate(height + 1, validator_set(validators, batch)), batch, height)
 
-    @property
+    @cached_property
     def restart(self) -> int:
         """One more than the height from which people last let this branch go on, or 0 (protocol 3.7, 4.1)."""
         is_renewed = any(tag.height <= self.base for tag in self.electorate.tags)

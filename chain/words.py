@@ -10,6 +10,7 @@ from chain.actions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHO
 from chain.amendments import worsenings
 from chain.entries import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
 from chain.genesis import Genesis
+from chain.identities import GRANTED, IN_HEARING, Annulment
 from chain.keys import did_from_key
 from chain.policy import Policy
 from chain.proposals import (
@@ -20,6 +21,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -56,8 +58,8 @@ def rights_in_words(rights: int) -> list[str]:
 
 
 def category_name(policy: Policy, code: int) -> str:
-    """What the policy calls a category of records or of ratings."""
-    category = policy.categories.get(code) or policy.ratings.get(code)
+    """What the policy calls a category of records or of ratings, or an attribute."""
+    category = policy.categories.get(code) or policy.ratings.get(code) or policy.attributes.get(code)
     return str(code) if category is None else category.name
 
 
@@ -71,6 +73,9 @@ _WAITS_FOR = {
 }
 
 
+_PANEL = "the rulings of three arbiters, or a motion where there are too few"
+
+
 def term_in_words(genesis: Genesis, from_slot: int, until_slot: int) -> str:
     """A term as dates; one that ends beyond the calendar has no end."""
     until = _moment(genesis, until_slot) if until_slot < 2**48 else None
@@ -81,8 +86,17 @@ def term_in_words(genesis: Genesis, from_slot: int, until_slot: int) -> str:
 def waits_for(record: Record) -> str | None:
     """Whose turn it is, if anybody's."""
     if record.is_appealed and record.status == DRAWN:
-        return "the rulings of three arbiters, or a motion where there are too few"
+        return _PANEL
     return _WAITS_FOR.get(record.status)
+
+
+def annulment_waits_for(annulment: Annulment) -> str:
+    """The same about an enrolment that is said to be void."""
+    if annulment.status == GRANTED:
+        return "the member's appeal; without one it is gone"
+    if annulment.status == IN_HEARING:
+        return _WAITS_FOR[MAINTAINED]
+    return _PANEL if annulment.is_appealed else _WAITS_FOR[DRAWN]
 
 
 def time_of(genesis: Genesis, slot: int) -> str | None:
@@ -142,6 +156,8 @@ def proposal_in_words(policy: Policy, proposal: Proposal) -> str:
             return f"restore the authority {did_from_key(key)}"
         case Judge(key, number, verdict):
             return f"{RULINGS[verdict]} record {number} about {did_from_key(key)}, on its appeal"
+        case JudgeEnrolment(key, verdict):
+            return f"{RULINGS[verdict]} the annulment of the enrolment of {did_from_key(key)}, on its appeal"
         case Amend(base_version, effective_slot, document):
             new = read_policy_text(document)
             worse = worsenings(policy, new) if new.version == policy.version + 1 else []

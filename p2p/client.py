@@ -267,7 +267,7 @@ def _failures(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError) as error:
-        raise OperatorError(f"{url!r} is no URL of a node; write it like http://127.0.0.1:4080") from error
+        raise OperatorError(f"{url!r} is not the URL of a node; write it like http://127.0.0.1:4080") from error
     except httpx.HTTPError as error:
         raise NodeAway(f"no node answers at {url}; start it with `python node.py run`, or name another") from error
 

@@ -16,7 +16,7 @@ import trio
 
 from chain.blocktree import Judged
 from chain.errors import Refused
-from chain.joining import Joining
+from chain.joining import MAX_BEHIND, Joining
 from chain.messages import MAX_MESSAGE_BYTES, GetPart
 from chain.newest import Newest
 from chain.ranges import ANY, WHOLE, read_shown
@@ -26,8 +26,6 @@ from p2p.watching import Watch
 
 log = logging.getLogger(__name__)
 
-# So far behind what is final may be what a node gives away: it holds one state while it is asked for.
-MAX_BEHIND = 1_024
 # How often peers are looked at that were not there, or rested, and how often each is asked what it gives.
 LOOK_S = 0.5
 OFFER_S = 3.0

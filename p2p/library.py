@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -17,14 +18,17 @@ from libp2p.crypto import serialization
 from libp2p.crypto.keys import KeyType
 from libp2p.custom_types import TProtocol
 from libp2p.exceptions import ParseError
+from libp2p.io import trio as tcp
 from libp2p.io.abc import Reader, ReadWriteCloser
-from libp2p.io.exceptions import MessageTooLarge
+from libp2p.io.exceptions import ConnectionClosedError, MessageTooLarge
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.stream import net_stream
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer import multiselect_communicator
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
+from libp2p.stream_muxer import rw_lock
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, HEADER_SIZE, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
@@ -52,6 +56,9 @@ grants, so without this a peer could fill the memory."""
 MAX_ALL_UNREAD_BYTES = 24 * 1024 * 1024
 """And all peers of this process together: beyond it who has more than an equal part is closed.  Of an honest peer
 hardly anything waits but in a moment when all that it was asked for comes at once."""
+
+AHEAD_BYTES = 64 * 1024
+"""What is read from a socket at once: a frame of the multiplexer, which the library asks for in four pieces."""
 
 LARGER_BYTES = 1_024
 """More than the library says by itself, whatever has become of the program above it."""
@@ -134,7 +141,8 @@ class BoundedYamux(Yamux):
 
     async def _write_frame(self, data: bytes) -> None:
         TRAFFIC["sent"] += len(data)
-        await super()._write_frame(data)
+        async with self._write_lock:  # the library's own puts together what it would log
+            await self.secured_conn.write(data)
 
 
 class _InTurn:
@@ -221,6 +229,9 @@ def tame() -> None:
     multiselect_communicator.read_delim = _read_name  # type: ignore[attr-defined]
     # The library wants addresses of two parts; those of IPv6 have four.  Drop when it knows both.
     TrioTCPStream.get_remote_address = _remote_address  # type: ignore[method-assign,assignment]
+    TrioTCPStream.read = _read_ahead  # type: ignore[method-assign]
+    for module in (tcp, rw_lock, yamux, net_stream):
+        _give_prompt_locks(module)
     _quieten()
 
 
@@ -253,6 +264,49 @@ def _remote_address(stream: TrioTCPStream) -> tuple[str, int] | None:
             return None
         known = stream._cached_remote_address = plain_host(host), int(port)
     return known
+
+
+class PromptLock:
+    """A lock of trio's that lets nobody run first where it is free."""
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+
+    async def __aenter__(self) -> None:
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
+def _give_prompt_locks(module: ModuleType) -> None:
+    # A frame is written under five locks and read under four, each of which is a round of the event loop; frames come
+    # in turn as it is.  Drop when the library locks nothing that one task alone touches.
+    module.trio = SimpleNamespace(**{**vars(trio), "Lock": PromptLock})  # type: ignore[attr-defined]
+
+
+async def _read_ahead(stream: TrioTCPStream, size: int | None = None) -> bytes:
+    # The library asks the system for each length and each message by itself.  Drop when it reads ahead.
+    ahead: bytearray = vars(stream).setdefault("ahead", bytearray())
+    if not ahead and size != 0:
+        async with stream.read_lock:
+            if not ahead:
+                ahead += await _receive(stream.stream)
+    taken = bytes(ahead[:size])
+    del ahead[:size]
+    return taken
+
+
+async def _receive(stream: trio.SocketStream) -> bytes:
+    try:
+        return await stream.receive_some(AHEAD_BYTES)
+    except trio.BrokenResourceError as error:
+        raise ConnectionClosedError(f"the other end reset the connection: {error}", transport="tcp") from error
+    except trio.ClosedResourceError:
+        return b""
 
 
 def _quieten() -> None:

@@ -73,7 +73,7 @@ async def _hosts(address: PeerAddress) -> list[str]:
     try:
         answers = await trio.socket.getaddrinfo(address.host, address.port, family, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        why = str(getattr(error, "strerror", None) or "it is no name")
+        why = str(getattr(error, "strerror", None) or "it is not a name")
         raise Unresolved(_unresolved(address, why)) from error
     return [plain_host(str(answer[4][0])) for answer in answers]
 

@@ -59,7 +59,7 @@ def why_not_dialled(error: BaseException, own_id: str) -> str:
     if isinstance(error, Unwelcome):
         return "it is there and not let in now"
     if any(isinstance(cause, UpgradeFailure) for cause in causes):
-        return "what answers there is no peer of this kind"
+        return "what answers there is not a peer of this kind"
     numbered = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     if numbered is not None:
         return "nobody can connect to it (" + (numbered.strerror or "").rpartition(": ")[2] + ")"

@@ -36,5 +36,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], Digests]:
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise OperatorError(f"{path} is no manifest of a report ({error}); audit.py --anchor writes one") from error
+        raise OperatorError(
+            f"{path} is not the manifest of a report ({error}); audit.py --anchor writes one"
+        ) from error
     return manifest, digests

@@ -10,7 +10,7 @@ from __future__ import annotations
 from p2p.local.commandline import EXIT_WRONG, as_json, group, home_of_node, importing
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +24,7 @@ from chain.genesis import Genesis, load_genesis
 from chain.places import Address
 from p2p.local.config import place_in
 from p2p.local.passphrase import Passphrase, with_passphrase
+from p2p.local.whole import require_no_testnet
 from scripts.chain_view import Finding, Sheet, facts
 from scripts.console import progress
 from scripts.inspect_parts.question import show
@@ -49,6 +50,7 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
 def _genesis_of(home: Path) -> Genesis:
+    require_no_testnet(home)
     place = place_in(home)
     if isinstance(place, Path) and not place.exists():
         raise OperatorError(f"{home} holds no chain; name a node's home with --home")
@@ -63,8 +65,11 @@ def _genesis_of_file(home: Path) -> Genesis:
     return _genesis_of(home)
 
 
-def _shown(title: str, document: dict[str, Any], *more: Sheet, as_json: bool, code: int = 0) -> None:
-    plain = {name: value for name, value in document.items() if not isinstance(value, list)}
+def _shown(
+    title: str, document: dict[str, Any], *more: Sheet, as_json: bool, code: int = 0, untold: Collection[str] = ()
+) -> None:
+    """For people without what a table of its own lists, and what is ``untold``."""
+    plain = {name: value for name, value in document.items() if not isinstance(value, list) and name not in untold}
     show(Finding(document, [facts(title, plain), *more], code), as_json=as_json)
 
 
@@ -72,7 +77,7 @@ def _shown(title: str, document: dict[str, Any], *more: Sheet, as_json: bool, co
 @_file
 @click.option("--to", "height", type=click.IntRange(1), help="The last height; by default the last that is final.")
 def export_chain(home: Path, file: Path, height: int | None, as_json: bool) -> None:
-    """Write the final chain, with everything that its blocks said, into FILE.  The node may run meanwhile."""
+    """Write the final chain into FILE, with all that its blocks said.  The node may run meanwhile."""
     with importing():
         from chain.reader import Reader
         from scripts.chaindata_parts.carrying import export, what_to_export
@@ -90,7 +95,7 @@ def export_chain(home: Path, file: Path, height: int | None, as_json: bool) -> N
 @_file
 @with_passphrase
 def import_chain(home: Path, file: Path, passphrase: Passphrase, as_json: bool) -> None:
-    """Bring a home up to the chain in FILE, checked and executed like a stranger's.
+    """Bring a home up to the chain in FILE.  It is checked and executed like a stranger's.
 
     Interrupted, it goes on where it was when it is asked again.
     """
@@ -111,7 +116,7 @@ def import_chain(home: Path, file: Path, passphrase: Passphrase, as_json: bool) 
 
 @_command("verify")
 def verify_chain(home: Path, as_json: bool) -> None:
-    """Check every row that is stored; exits with 1 where something is wrong.  The node may run meanwhile."""
+    """Check every row that is stored.  It exits with 1 where something is wrong.  The node may run meanwhile."""
     with importing():
         from concurrent.futures import ThreadPoolExecutor
 
@@ -122,17 +127,19 @@ def verify_chain(home: Path, as_json: bool) -> None:
         found = examine(home, genesis, pool, advance)
     damage = [each._asdict() for each in found.damage]
     document = {"ok": not damage, **asdict(found), "damage": damage}
-    sheets = [Sheet("What is wrong", ("table", "row", "what", "remedy"), found.damage)] if damage else []
+    what = f"What is wrong, {len(damage)} rows of {len(damage) + found.unnamed}" if found.unnamed else "What is wrong"
+    sheets = [Sheet(what, ("table", "row", "what", "remedy"), found.damage)] if damage else []
     if found.beside:
         title = "Files that may hold what this home dropped; remove them when you need them no more"
         sheets.append(Sheet(title, ("file",), [(name,) for name in found.beside]))
     title = f"{home} is damaged" if damage else f"{home} is whole"
-    _shown(title, document, *sheets, as_json=as_json, code=EXIT_WRONG if damage else 0)
+    untold = ("unnamed",) if found.gone else ("unnamed", "gone")
+    _shown(title, document, *sheets, as_json=as_json, code=EXIT_WRONG if damage else 0, untold=untold)
 
 
 @_command("stats")
 def stats_of_chain(home: Path, as_json: bool) -> None:
-    """Say what takes the room: rows and bytes by table, blocks, members.  The node may run meanwhile."""
+    """Say what takes the room: tables, blocks, members.  The node may run meanwhile."""
     with importing():
         from scripts.chaindata_parts.sizes import measure
 
@@ -143,7 +150,7 @@ def stats_of_chain(home: Path, as_json: bool) -> None:
 
 @_command("migrate")
 def migrate_chain(home: Path, as_json: bool) -> None:
-    """Bring a database of the version before to this one's format; the old one is kept beside it.
+    """Bring a database of the version before to this one's format.  The old one is kept beside it.
 
     Interrupted, it goes on where it was when it is asked again.
     """
@@ -160,7 +167,7 @@ def migrate_chain(home: Path, as_json: bool) -> None:
 
 @_command("prune")
 def prune_chain(home: Path, as_json: bool) -> None:
-    """Drop what blocks said before the policy's bodies_days, and write the file anew, so that it is gone."""
+    """Drop what blocks said before the policy's bodies_days.  The file is written anew, so that it is gone."""
     with importing():
         from p2p.local.config import read_config
         from scripts.chaindata_parts.shrinking import prune
@@ -175,7 +182,7 @@ def prune_chain(home: Path, as_json: bool) -> None:
 
 @_command("compact")
 def compact_chain(home: Path, as_json: bool) -> None:
-    """Write the file anew without its gaps, beside the old one, which it replaces once it is whole."""
+    """Write the file anew without its gaps.  It lies beside the old one, which it replaces once it is whole."""
     with importing():
         from scripts.chaindata_parts.shrinking import compact
 

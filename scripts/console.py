@@ -29,6 +29,7 @@ _names: dict[str, str] = {}
 # Storage finds a transaction by the first 8 bytes of its id.
 _SHORT_BYTES = 8
 _BAR_WIDTH = 24
+_DID = re.compile(r"did:key:z\w+")
 
 
 # ------------------------------------------------------------------------------------- options of one meaning
@@ -127,6 +128,11 @@ def short(id_bytes: bytes) -> str:
 def short_did(did: str) -> str:
     """The telling part of a ``did:key``, for people, with the name it has here: ``market office z6MkhaXgBZDv…``."""
     return _named(did, did.removeprefix("did:key:")[:12] + "…")
+
+
+def with_names(text: str) -> str:
+    """A sentence with the names that the keys in it have here: ``Ann did:key:z6Mk… is not enrolled``."""
+    return _DID.sub(lambda found: _named(found[0], found[0]), text)
 
 
 def use_names(names: Mapping[str, str]) -> None:

@@ -72,7 +72,7 @@ def live(asked: Asked) -> None:
 @click.argument("did")
 @click.pass_obj
 def member(asked: Asked, did: str) -> None:
-    """Where a member stands, by a proof that is checked against a block that is final here."""
+    """Where a member stands, by a proof that is checked here.  It is checked against a block that is final."""
     _run(asked, lambda follower: follower.member(did))
 
 

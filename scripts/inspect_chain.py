@@ -7,12 +7,12 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, importing
+from p2p.local.commandline import EXIT_WRONG, importing, launched
 
 import json
 import os
+import shlex
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -57,7 +57,7 @@ def blocks(document: Document) -> Finding:
 @question(BLOCK)
 @click.argument("which", metavar="ID|HEIGHT")
 def block(document: Document) -> Finding:
-    """One block with what it carries for the votes, by its height or by its id or the beginning of it."""
+    """One block, by its height or id, and its votes.  The beginning of an id is enough."""
     summary = {name: value for name, value in document.items() if name not in ("ballot", "transactions")}
     listed = document["transactions"]
     sheets = [facts(f"Block, {as_of(document)}", summary), *seats.ballot_sheets(document["ballot"])]
@@ -70,7 +70,7 @@ def block(document: Document) -> Finding:
 @question(TRANSACTION, at_rest=transaction)
 @click.argument("transaction_id", metavar="ID")
 def tx(document: Document) -> Finding:
-    """Where a transaction is, by its id; a home also finds it by the beginning of that (16 digits or more)."""
+    """Where a transaction is, by its id.  A home also finds it by the beginning of that (16 digits or more)."""
     place = {name: document[name] for name in ("state", "height", "block", "index", "count")}
     return Finding(document, [facts(f"Transaction, {as_of(document)}", {**(document["transaction"] or {}), **place})])
 
@@ -78,7 +78,7 @@ def tx(document: Document) -> Finding:
 @question(FORKS)
 @limit(ALL)
 def forks(document: Document) -> Finding:
-    """Stored blocks beside the main chain: each branch with where it leaves it."""
+    """Branches beside the main chain, and where each leaves it."""
     columns = ("tip", "height", "length", "leaves_at_height", "leaves_at", "can_win")
     title = f"Branches beside the main chain, {as_of(document)}"
     return Finding(document, [sheet(title, columns, document["branches"])])
@@ -86,10 +86,15 @@ def forks(document: Document) -> Finding:
 
 @look
 def sync(view: View) -> Finding:
-    """How far a home is that joins by state, as of some seconds ago; or where it stands."""
-    raw = progress_of(view.reader.path) if isinstance(view.reader.path, Path) else None
+    """How far a home is that joins by state.  That is as of some seconds ago; one that does not join says where it
+    stands.
+    """
+    raw = progress_of(view.reader.path)
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
+        if not view.head_height:
+            run = launched(f"python node.py run --home {shlex.quote(str(view.reader.path.parent))}")
+            return Finding(document, text=f"This home has no block yet; `{run}` brings it what the network has.\n")
         return Finding(document, [facts(f"This home has its state, {as_of(document)}", document)])
     document = {"joining": True, **json.loads(raw)}
     refused = document.pop("refused")
@@ -101,7 +106,7 @@ def sync(view: View) -> Finding:
 
 @look
 def verify(view: View) -> Finding:
-    """Recheck the whole chain from its genesis; exits with 1 where something is wrong."""
+    """Recheck the whole chain from its genesis.  It exits with 1 where something is wrong."""
     with importing():
         from concurrent.futures import ThreadPoolExecutor
 

@@ -20,7 +20,7 @@ PAGE = Path(__file__).parent / "docs" / "reasons.md"
 _INTRODUCTION = """\
 # What a refusal means
 
-    uv run scripts/reasons.py --write
+    .uv/bin/uv run scripts/reasons.py --write
 
 A refusal carries a code for programs. Here is every code, its rule, and what would be needed instead.
 The code also says what the receiver does:

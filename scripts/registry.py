@@ -22,13 +22,12 @@ from chain.consents import sign_consent, sign_rotation
 from chain.errors import OperatorError
 from chain.keys import SecretKey, did_from_key
 from chain.transactions import VerifiedTransaction
-from chain.words import moment_of
-from p2p import client
 from p2p.client import Account
 from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase
 from scripts.console import print_json, remark, table
 from scripts.registry_parts.anchoring import anchor
+from scripts.registry_parts.attesting import attribute
 from scripts.registry_parts.filing import answer, record, repair, rule
 from scripts.registry_parts.importing import import_table
 from scripts.registry_parts.inputs import DID, Cosignature, document, read_cosignature, salt_file, salted_digest
@@ -43,7 +42,7 @@ from scripts.registry_parts.keys import (
     vouch,
     written_circle,
 )
-from scripts.registry_parts.listing import matters_to_rule, motions, records, transaction
+from scripts.registry_parts.listing import matters_to_rule, motions, open_matters, records, transaction
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key
 from scripts.registry_parts.policy import policy
@@ -65,7 +64,7 @@ def registry() -> None:
 
 
 for _command in (
-    *(record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
+    *(attribute, record, import_table, reopen, cosign_reopening, answer, rule, repair, motion),
     *(rate, rating, receipt),
     *(guardians, vouch, recover, undo, veto, annul, leave),
     *(name_key, list_names, anchor, policy),
@@ -159,7 +158,7 @@ def status(session: Session, as_json: bool) -> None:
         "as_of_height": account["height"],
         "policy_version": account["policy_version"],
     }
-    matters = _open_matters(session) if account["member"] else []
+    matters = open_matters(session) if account["member"] else []
     rulings = matters_to_rule(session) if account["authority"] else []
     if as_json:
         print_json({**facts, "may": may, "open": matters, "to_rule": rulings})
@@ -175,17 +174,6 @@ def status(session: Session, as_json: bool) -> None:
         table("The lot fell on this key to rule", columns, [[row[name] for name in columns] for row in rulings])
         click.echo()
     table("", ("it may now",), [(line,) for line in may] or [("nothing: use the key that it moved to",)])
-
-
-def _open_matters(session: Session) -> list[dict[str, Any]]:
-    """The records about a key's owner on which somebody has to act, and until when."""
-    found = session.node.ask(client.records(session.secret.public))["records"]
-    names = ("number", "category", "points", "status", "waits_for", "issuer", "deadline_slot")
-    return [
-        {**{name: row[name] for name in names}, "until": moment_of(session.genesis, row["deadline_slot"])}
-        for row in sorted(found, key=lambda row: int(row["deadline_slot"] or 0))
-        if row["deadline_slot"]
-    ]
 
 
 def _possible(session: Session, account: Account) -> list[str]:
@@ -207,15 +195,18 @@ def _possible(session: Session, account: Account) -> list[str]:
             policy.ratings
         )
     if account["authority"]:
-        possible.append("record, reopen, as far as it was accredited")
+        possible.append("record, reopen, attribute attest, as far as it was accredited")
         possible.append("answer, repair approve, repair decline, for records that it filed")
-        possible.append("rule, on whom the lot fell; cosign-reopening, as an arbiter; cosign, as a registrar")
+        possible.append(
+            "rule, annul grant, annul deny, on whom the lot fell; cosign-reopening, as an arbiter; "
+            "cosign, annul ask, as a registrar"
+        )
     if account["validator"]:
         possible.append("motion, approve, unless it is jailed")
     elif account["member"] or account["authority"]:
         possible.append("rotate")
     if account["member"]:
-        possible.append("guardians, vouch, veto, leave")
+        possible.append("guardians, vouch, veto, leave; attribute withdraw; annul object, annul appeal")
     return possible
 
 
@@ -318,7 +309,7 @@ def object_to(session: Session, number: int, grounds: bytes) -> VerifiedTransact
 @document("grounds", "the grounds of the appeal")
 @sends
 def appeal(session: Session, number: int, grounds: bytes) -> VerifiedTransaction:
-    """Appeal against a record about yourself that an arbiter upheld.
+    """Appeal against a record about you that was upheld.
 
     Both sides are heard again, and three other arbiters decide on record NUMBER, or a motion where there are too few.
     """
@@ -367,7 +358,7 @@ def approve(session: Session, number: int) -> VerifiedTransaction:
 @_number
 @sends
 def consent(session: Session, number: int) -> VerifiedTransaction:
-    """Agree to motion NUMBER, which would make this key a validator.
+    """Agree to become a validator, as motion NUMBER proposes.
 
     Sign with the key of the node that is to make blocks; it is not carried without, and then waits for that node.
     """

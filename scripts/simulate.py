@@ -10,6 +10,7 @@ from __future__ import annotations
 from p2p.local.commandline import as_json, command, importing
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -56,10 +57,11 @@ def _mutations() -> Collection[str]:
 @click.option("--traffic", type=OneOf("NAME", _traffic), help="What clients do.  [default: by the seed]")
 @click.option(
     "--disk",
-    type=click.Choice(["memory", "real"]),
+    type=click.Choice(["memory", "real", "mixed"]),
     default="memory",
     show_default=True,
-    help="What honest nodes write to; a real one has SQLite's files, which are torn, damaged and restored.",
+    help="What honest nodes write to; a real one has SQLite's files, which are torn, damaged and restored; mixed: in "
+    "one of ten histories.",
 )
 @click.option(
     "--mutate",
@@ -69,7 +71,13 @@ def _mutations() -> Collection[str]:
 @click.option("--sample", type=click.IntRange(1), help="So many places with --mutate every.  [default: all]")
 @click.option("--draw", type=click.IntRange(0), default=0, show_default=True, help="Which ones.")
 @click.option("--matrix", "is_matrix", is_flag=True, help="Every attack, with f villains and one more, against theory.")
-@write("what --matrix, --mutate all or --mutate every finds to scripts/docs")
+@click.option(
+    "--log",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep there how each history ended, and go on after a violation; what it holds is not run again.",
+)
+@write("what --matrix, --mutate all, --mutate every or --log finds to scripts/docs")
 @click.option("--replay-seed", type=click.IntRange(0), help="Run one history and tell all of it.")
 @click.option("--only", type=Numbers(), help="With --replay-seed: only these of its acts happen, by their numbers.")
 @click.option("--skip", type=click.IntRange(0), default=0, help="With --only: they happen so many slots earlier.")
@@ -94,11 +102,12 @@ def main(
     byzantine: str | None,
     villains: int | None,
     traffic: str | None,
-    disk: Literal["memory", "real"],
+    disk: Literal["memory", "real", "mixed"],
     mutate: str | None,
     sample: int | None,
     draw: int,
     is_matrix: bool,
+    log: Path | None,
     write: bool,
     replay_seed: int | None,
     only: tuple[int, ...] | None,
@@ -116,12 +125,22 @@ def main(
     if manifest is not None:
         _check_alone(context)
         context.exit(_carry_out(manifest, as_json=as_json))
-    if write and not is_matrix and mutate not in (ALL, EVERY):
-        raise click.UsageError("--write writes what --matrix or --mutate all|every finds; give one of them, too")
+    if write and not is_matrix and log is None and mutate not in (ALL, EVERY):
+        raise click.UsageError("--write writes what --matrix, --mutate all|every or --log finds; give one of them, too")
+    if log is not None and (is_matrix or mutate or replay_seed is not None):
+        raise click.UsageError("--log keeps how the histories of --seeds end, with no rule broken")
     if sample is not None and mutate != EVERY:
         raise click.UsageError("--sample is one of the places of --mutate every")
     with importing():
-        from scripts.simulation.telling import for_mutation, run_again, run_every, run_histories, run_matrix, run_sweep
+        from scripts.simulation.telling import (
+            for_mutation,
+            run_again,
+            run_every,
+            run_histories,
+            run_logged,
+            run_matrix,
+            run_sweep,
+        )
     if is_matrix:
         context.exit(run_matrix(seeds, processes, write=write, as_json=as_json))
     if mutate == EVERY:
@@ -141,6 +160,8 @@ def main(
         context.exit(run_again(settings, replay_seed, as_json=as_json))
     if only is not None:
         raise click.UsageError("--only chooses of the acts of one seed; give it with --replay-seed")
+    if log is not None:
+        context.exit(run_logged(settings, seeds, processes, log, write=write, as_json=as_json))
     context.exit(run_histories(settings, seeds, processes, shrink=shrink, as_json=as_json))
 
 

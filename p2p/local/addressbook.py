@@ -88,7 +88,7 @@ def _check(path: Path, seen: Mapping[str, str], did: str, name: object) -> None:
     try:
         key_from_did(did)
     except Refused as refusal:
-        raise OperatorError(f"{path}: {did!r} is no did: {refusal.detail}; mend it or take it out") from refusal
+        raise OperatorError(f"{path}: {did!r} is not a did: {refusal.detail}; mend it or take it out") from refusal
     fault = name_fault(name) if isinstance(name, str) else "a name is a text"
     if fault is None and seen.get(_plain(str(name)), did) != did:
         fault = f"{seen[_plain(str(name))]} has this name already"

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing
 from http import HTTPStatus
-from pathlib import Path
 
 import structlog
 import trio
@@ -27,9 +26,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from chain.arrived import remove
 from chain.blocks import Heading
 from chain.blocktree import Judged
-from chain.database import DATABASE
 from chain.documents import Document
 from chain.errors import OperatorError
 from chain.genesis import Genesis
@@ -60,14 +59,15 @@ async def arrive(home: Home) -> None:
 
     Its database has a final state when this returns.  Raises :class:`OperatorError`.
     """
-    file = home.database
-    if not isinstance(file, Path) or (not draft_of(file).exists() and home.config.join != "state"):
+    place = home.database
+    if not draft_of(place).exists() and home.config.join != "state":
         return
-    if not await trio.to_thread.run_sync(is_fresh, file, home.genesis):
+    if not await trio.to_thread.run_sync(is_fresh, place, home.genesis):
+        remove(draft_of(place))  # it was killed between its last two steps
         return
     checkpoint = read_checkpoint(home.config.checkpoint) if home.config.checkpoint else None
     check_age(home.genesis, checkpoint, wall_ms())
-    newcomer = await trio.to_thread.run_sync(Newcomer, file, home.genesis, checkpoint)
+    newcomer = await trio.to_thread.run_sync(Newcomer, place, home.genesis, checkpoint)
     with closing(newcomer):
         async with unwrapped():
             await Arrival(home, newcomer).run()
@@ -116,7 +116,7 @@ class Arrival:
         ):
             self._watch = watch
             url = await nursery.start(serve_app, self._app(), self._home.config.http)
-            draft = str(draft_of(self._home.path / DATABASE))
+            draft = str(draft_of(self._home.database))
             log.info("joining", network=self._home.genesis.name, http=url, draft=draft)
             nursery.start_soon(self._shout, watch)
             while not watch.has_caught_up:

@@ -57,7 +57,7 @@ def init(
     encrypt: bool,
     passphrase: Passphrase,
 ) -> None:
-    """Make a home: a key, a configuration, the genesis and an empty database.
+    """Make a home: key, configuration, genesis, empty database.
 
     A key that is encrypted in --key stays so, under its passphrase.
     """
@@ -114,7 +114,7 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_file
 @with_passphrase
 def signing_export(home: Path, file: Path, passphrase: Passphrase) -> None:
-    """Move the signing state into FILE; this home then signs nothing until one is imported."""
+    """Move the signing state into FILE.  This home then signs nothing until one is imported."""
     state = export_signing(load_home(home, passphrase), file)
     click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
 
@@ -131,7 +131,7 @@ def signing_import(home: Path, file: Path, passphrase: Passphrase) -> None:
 
 @click.group()
 def restart() -> None:
-    """Go on from a block that two thirds of the validators agree on, where too many lost what they signed last."""
+    """Go on from a block, where too many validators lost their state.  Two thirds of them agree on it."""
 
 
 @restart.command("sign")
@@ -146,7 +146,7 @@ def restart() -> None:
 @click.option("--again", is_flag=True, help="Sign though this home signed another restart that nobody is to use.")
 @with_passphrase
 def restart_sign(home: Path, file: Path, blind: int | None, again: bool, passphrase: Passphrase) -> None:
-    """Sign the restart in FILE; where there is none, make it, from this home's head."""
+    """Sign the restart in FILE.  Where there is none, make it, from this home's head."""
     signed = sign_restart(load_home(home, passphrase), file, blind=blind, again=again)
     click.echo(launched(_told(home, file, signed)))
 

@@ -10,7 +10,7 @@ not wait for trio, libp2p or pandas.
 
 from __future__ import annotations
 
-from p2p.local.startup import EXIT_INTERRUPTED, FOLDER, INSTALLED, is_command, is_installed
+from p2p.local.startup import EXIT_INTERRUPTED, EXIT_MISTAKE, FOLDER, INSTALLED, is_command, is_installed
 
 import codecs
 import errno
@@ -32,7 +32,7 @@ from chain.errors import OperatorError
 from p2p.local.process import interruptible, open_streams
 
 ROOT = Path(FOLDER)
-EXIT_WRONG, EXIT_MISTAKE, EXIT_BROKEN_PIPE = 1, 2, 141
+EXIT_WRONG, EXIT_BROKEN_PIPE = 1, 141
 # How Ctrl-C ends this process while nothing is begun; tests and others who import a command have their own way.
 _AT_FIRST = signal.getsignal(signal.SIGINT)
 _SETTINGS = {"help_option_names": ["-h", "--help"]}

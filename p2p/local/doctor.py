@@ -29,7 +29,7 @@ MAX_ASKED = 8
 @as_json
 @click.pass_context
 def doctor(context: click.Context, home: Path, passphrase: Passphrase, offline: bool, as_json: bool) -> None:
-    """Look for what is wrong with a home and its node, running or stopped.
+    """Look for what is wrong with a home and with its node.
 
     Files, key, signing state, disk, ports and version here; then, as a visitor to its peers: clock, height, and whether
     they can dial it.  Exit codes: 0 all is fine, 1 something is not.

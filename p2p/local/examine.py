@@ -31,6 +31,7 @@ from p2p.local.config import HomeConfig, place_of, read_config, split_http
 from p2p.local.home import is_in_use
 from p2p.local.keyfile import is_encrypted, read_key
 from p2p.local.passphrase import Passphrase
+from p2p.local.whole import require_no_testnet
 
 if TYPE_CHECKING:
     from p2p.consult import Opinion
@@ -84,6 +85,9 @@ def examine(path: Path, passphrase: Passphrase) -> tuple[Case, list[Finding]]:
     if not path.is_dir():
         remedy = "name the node's folder with --home, or make one: `python node.py init -h` says how"
         return case, [Finding("home", False, f"there is no folder {path}", remedy)]
+    _, finding = _attempt("home", lambda: require_no_testnet(path), lambda _: "")
+    if not finding.is_fine:
+        return case, [finding]
     findings = [*_files(case, passphrase), *_node(case), *_folder(case), *_disk(case)]
     if case.genesis is not None:
         findings += _chain(case, case.genesis)
@@ -153,7 +157,7 @@ def _node(case: Case) -> Iterator[Finding]:
 def _without_answer(case: Case) -> Finding:
     if not case.is_in_use:
         return Finding("node", True, "it does not run")
-    if isinstance(case.database, Path) and draft_of(case.database).exists():
+    if draft_of(case.database).exists():
         remedy = f"`python scripts/inspect_chain.py sync --home {shlex.quote(str(case.path))}` says how far it is"
         return Finding("node", True, "it joins by state", remedy)
     return Finding("node", True, "a process starts it, stops it or changes its home; look again when that is done")
@@ -201,7 +205,7 @@ def _signing(case: Case, known: dict[str, bytes | None], is_validator: bool) -> 
         what = f"this home signed with {did_from_key(signer)}, which is not its key"
         yield Finding(check, False, what, "put the old key back, and make the new one a home of its own")
     elif not is_validator:
-        yield Finding(check, True, "this key is no validator")
+        yield Finding(check, True, "this key is not a validator's")
     elif known["exported"] is not None:
         remedy = "if it did not go to another machine, bring it back with `python node.py signing import FILE`"
         yield Finding(check, False, "it left this home, which signs nothing", remedy)

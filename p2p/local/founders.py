@@ -115,7 +115,7 @@ def _join(
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the genesis that they make here.")
 @as_json
 def _show(file: Path, entries: Sequence[Path], out: Path | None, as_json: bool) -> None:
-    """Say what is in FILE, a plan or a genesis, and what the plan and ENTRIES make together."""
+    """Say what a plan or a genesis holds, or a plan with entries makes."""
     plan, founders, made = _read(file, entries)
     missing = lacking(plan, founders)
     if out is not None:

@@ -108,7 +108,9 @@ def _load(file: Path, what: str, form: str, max_bytes: int, read: Callable[[dict
     except OperatorError as error:
         raise OperatorError(f"{file}: {error}") from error
     except (Refused, Mistake, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise OperatorError(f"{file} is no undamaged {what} ({error}); have it sent again") from error
+        raise OperatorError(
+            f"{file} is damaged, or not the file of the {what} ({error}); have it sent again"
+        ) from error
 
 
 def found(plan: Plan, entries: Sequence[Entry], now_ms: int) -> Genesis:

@@ -108,7 +108,9 @@ def _read_export(home: Home, file: Path) -> SigningState:
     except OSError as error:
         raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file that was exported") from error
     except (Refused, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise OperatorError(f"{file} is no undamaged export ({error}); copy it again, or export it again") from error
+        raise OperatorError(
+            f"{file} is damaged, or not an export ({error}); copy it again, or export it again"
+        ) from error
     if chain_id != home.genesis.id:
         raise OperatorError(f"{file} was exported from another network; import it into a home of that network")
     if public != home.secret.public:

@@ -34,7 +34,7 @@ from chain.storage import Storage
 from p2p.local.config import HomeConfig, place_of, read_config
 from p2p.local.keyfile import read_key, write_key
 from p2p.local.passphrase import ASKED, Passphrase
-from p2p.local.whole import whole_folder
+from p2p.local.whole import require_no_testnet, whole_folder
 
 # What makes a home, the key last: without it a folder is none.
 _FILES = ("genesis.json", "config.toml", DATABASE, "key")
@@ -62,11 +62,6 @@ class Home:
             raise OperatorError(
                 f"a server keeps copies of what is deleted, in files that no node sees: set mode in "
                 f"{self.path / 'config.toml'} to full, or keep the chain in a file of this home, without a store"
-            )
-        if self.config.store and self.config.join == "state":
-            raise OperatorError(
-                f"a node joins by state into a file of its home: set join in {self.path / 'config.toml'} to blocks, or "
-                "leave out the store"
             )
         return place_of(self.path, self.config)
 
@@ -153,6 +148,7 @@ def is_begun_home(path: Path) -> bool:
 
 def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:
     """Read and check a home.  Raises :class:`OperatorError` that says what is missing and what to do."""
+    require_no_testnet(path)
     if not any((path / name).exists() for name in _FILES):
         what = "is not a home" if path.is_dir() else "does not exist"
         raise OperatorError(f"{path} {what}; make a home with `python node.py init --home {shlex.quote(str(path))}`")

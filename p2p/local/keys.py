@@ -47,7 +47,7 @@ def key_show(home: Path, file: Path | None, passphrase: Passphrase, as_json: boo
 @key.command("encrypt")
 @_of_file
 def key_encrypt(home: Path, file: Path | None, passphrase: Passphrase) -> None:
-    """Encrypt the key under a passphrase, which each start of the node then asks for.
+    """Encrypt the key under a passphrase.  Each start of the node then asks for it.
 
     Nobody can restore a passphrase.  The disk may still hold the plain key where it was; `init --encrypt` makes a new
     one that never is on it.

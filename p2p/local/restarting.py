@@ -88,7 +88,7 @@ def sign_restart(home: Home, file: Path, *, blind: int | None = None, again: boo
         _check_promise(home, file, restart, undone(restart, chain, signing, known))
         electorate = chain.tree[restart.tip].votes.electorate if restart.tip in chain.tree else chain.electorate
         if home.secret.public not in electorate.speakers:
-            raise OperatorError(f"the key of {home.path} is no validator's, so its signature counts for nothing")
+            raise OperatorError(f"the key of {home.path} is not a validator's, so its signature counts for nothing")
         if known is not None and known.is_same(restart):
             both = dict(known.signatures) | dict(restart.signatures)
             restart = restart._replace(signatures=tuple(sorted(both.items())))
@@ -172,7 +172,7 @@ def _read(home: Home, file: Path) -> Restart:
     except OSError as error:
         raise OperatorError(f"{file} cannot be read ({error.strerror}); name the file of the restart") from error
     except (Refused, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise OperatorError(f"{file} is no undamaged restart ({error}); copy it again") from error
+        raise OperatorError(f"{file} is damaged, or not a restart ({error}); copy it again") from error
     if chain_id != home.genesis.id:
         raise OperatorError(f"{file} is of another network than {home.path}; sign it in a home of that network")
     return restart

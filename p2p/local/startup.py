@@ -1,6 +1,7 @@
 """Imported before all else by what may be a program: from here on Ctrl-C is quiet, with exit code 130.
 
-Only where this process *is* one of our commands; whoever imports one keeps the signals as they are.  It imports
+So is a library that is not installed, with exit code 2 and the command that brings it.  All that only where this
+process *is* one of our commands; whoever imports one keeps its signals and its tracebacks as they are.  It imports
 nothing that the interpreter has not loaded by itself, since until it is done Ctrl-C is a traceback.
 """
 
@@ -11,11 +12,19 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
-EXIT_INTERRUPTED = 130
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import NoReturn
+
+EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
+LEAST_PYTHON = (3, 11)
 INSTALLED = "goodfaith"
 """The command of the wheel; it is ``node.py``."""
 FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 """Where ``node.py`` lies."""
+# Where one of these is not found, that is our fault, and worth a traceback.
+_OURS = ("", "chain", "node", "p2p", "scripts", "tests")
 
 
 def is_command() -> bool:
@@ -26,7 +35,7 @@ def is_command() -> bool:
 
 def is_installed() -> bool:
     """Whether this process was started as the wheel's command."""
-    return os.path.basename(sys.argv[0] if sys.argv else "").removesuffix(".exe") == INSTALLED
+    return os.path.splitext(os.path.basename(sys.argv[0] if sys.argv else ""))[0] == INSTALLED
 
 
 def end_at_once(_number: int, _frame: object = None) -> None:
@@ -34,5 +43,30 @@ def end_at_once(_number: int, _frame: object = None) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
+def end_without(missing: str) -> NoReturn:
+    """End with the command that works where something is ``missing``, in words for people: uv brings it."""
+    import shlex  # noqa: PLC0415  not before it is needed: see the first lines
+
+    uv = os.path.join(".uv", "bin", "uv")
+    is_there = os.path.exists(os.path.join(FOLDER, uv))
+    enter = "" if os.path.realpath(os.curdir) == FOLDER else "cd " + shlex.quote(FOLDER) + " && "
+    bring = "" if is_there else "python3 -m pip install -q --upgrade --target .uv uv && "
+    script = os.path.relpath(os.path.realpath(sys.argv[0]), FOLDER)
+    command = " ".join(map(shlex.quote, [uv, "run", script, *sys.argv[1:]]))
+    sys.stderr.write("error: " + missing + " is not installed for this Python; type\n" + enter + bring + command + "\n")
+    sys.exit(EXIT_MISTAKE)
+
+
+def _tell_what_is_missing(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    missing = (getattr(error, "name", None) or "").partition(".")[0]
+    if issubclass(kind, ModuleNotFoundError) and missing not in _OURS:
+        end_without(missing)
+    sys.__excepthook__(kind, error, trace)
+
+
+if is_command():
+    sys.excepthook = _tell_what_is_missing
+    if sys.version_info < LEAST_PYTHON:
+        end_without("what this project needs, Python 3.11 above all,")
 if is_command() and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, end_at_once)

@@ -13,7 +13,7 @@ from chain.clock import Mute
 from chain.documents import Document
 from chain.engine import Engine
 from chain.errors import Refused
-from chain.events import Commit, Effect, Equivocation, Finalized, HeadMoved, Notice, Penalise, Silenced
+from chain.events import Commit, Effect, Equivocation, Fault, Finalized, HeadMoved, Notice, Penalise, Silenced
 from chain.keys import did_from_key
 from chain.outlook import equivocation_document
 from chain.stall import Stall, stall_of
@@ -30,6 +30,12 @@ MAX_EQUIVOCATIONS = 64
 _OF_FINAL = ("id", "height", "slot", "time")
 _OF_REORG = ("depth", "id", "height", "slot", "at_ms")
 
+# All nodes of one version do the same; one that goes wrong alone has a disk that tells it something else.
+_REPORT = (
+    "the chain goes on; send this line to who maintains Goodfaith and run the version that mends it.  If other nodes "
+    "did not say this at the same height, and this one refuses their blocks, run `node.py verify`"
+)
+
 log = structlog.get_logger("node")
 
 
@@ -40,11 +46,15 @@ class Telemetry:
     ``sign_restart`` what an operator types to sign a restart.
     """
 
-    def __init__(self, transactions: int = 0, own_key: bytes | None = None, sign_restart: str = "") -> None:
+    def __init__(
+        self, transactions: int = 0, own_key: bytes | None = None, sign_restart: str = "", counted_from: int = 1
+    ) -> None:
         registry = CollectorRegistry()
         self.registry = registry
         self.transaction_count = transactions
+        self.counted_from = counted_from
         self.reorg_count = 0
+        self.fault_count = 0
         self.heads: deque[Document] = deque(maxlen=MAX_HEADS)
         self.equivocations: deque[Document] = deque(maxlen=MAX_EQUIVOCATIONS)
         self.events = Broadcast()
@@ -55,6 +65,7 @@ class Telemetry:
         self._stalled = Gauge("goodfaith_stalled", "1 while nothing new becomes final", registry=registry)
         self._transactions = Counter("goodfaith_transactions", "Transactions adopted in blocks", registry=registry)
         self._reorgs = Counter("goodfaith_reorgs", "Head moves that abandoned a block", registry=registry)
+        self._faults = Counter("goodfaith_faults", "Matters put aside for a fault of this version", registry=registry)
         self._refused = Counter("goodfaith_mempool_failed_txs", "Submissions refused", ["reason"], registry=registry)
         self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
@@ -113,6 +124,10 @@ class Telemetry:
                 log.warning(effect.notice.name, text=effect.notice.text)
             case Notice(name, text):
                 log.warning(name, text=text)
+            case Fault(text):
+                self.fault_count += 1
+                self._faults.inc()
+                log.error("fault", text=text, remedy=_REPORT)
             case _:
                 pass
 

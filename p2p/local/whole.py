@@ -14,6 +14,17 @@ from chain.errors import OperatorError
 DRAFT = ".goodfaith-unfinished"
 
 
+def require_no_testnet(path: Path) -> None:
+    """Raises :class:`OperatorError` where a folder is no home, but holds some: that of a testnet."""
+    if any((path / name).exists() for name in ("key", "config.toml")):
+        return
+    homes = sorted(found.parent.name for found in path.glob("*/config.toml"))
+    if homes:
+        raise OperatorError(
+            f"{path} is not a home itself, but holds some: {', '.join(homes)}; name one of them, as {path / homes[0]}"
+        )
+
+
 @contextmanager
 def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
     """Make ``path`` of the files and folders ``names``, which are to be put into the folder that this gives.

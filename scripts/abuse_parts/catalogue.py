@@ -31,7 +31,7 @@ class Attack:
 ATTACKS = (
     Attack("raw-bytes", "HTTP, noise, a name of a gigabyte", requests.raw_bytes, "a handshake ends after 5 s"),
     Attack("undecodable-identities", "gossip from ids and keys that do not decode", gossip.undecodable_identities),
-    Attack("not-protobuf", "gossip frames that are no protobuf, or have no end", gossip.not_protobuf),
+    Attack("not-protobuf", "gossip frames that are not protobuf, or have no end", gossip.not_protobuf),
     Attack("garbage-requests", "garbage to each kind of request", requests.garbage_requests),
     Attack("validator-fodder", "well-signed gossip that does not decode", gossip.validator_fodder),
     Attack("giant-keys", "messages signed with RSA keys of a megabyte", gossip.giant_keys),
@@ -112,7 +112,7 @@ ATTACKS = (
         "dropped, as a clock may be wrong",
         needs_key=True,
     ),
-    Attack("garbage-attestations", "frames for the relay that are none", relay.garbage_attestations),
+    Attack("garbage-attestations", "frames for the relay that cannot be read", relay.garbage_attestations),
     Attack("forged-attestations", "attestations in validators' names", relay.forged_attestations),
     Attack(
         "attestation-flood",
@@ -224,7 +224,7 @@ ATTACKS = (
         surroundings.slow_bodies,
         "256 connections, whoever dawdles gives way; a body has 10 s",
     ),
-    Attack("garbage-status", "a hello that is none", requests.garbage_status),
+    Attack("garbage-status", "a hello that cannot be read", requests.garbage_status),
     Attack("impossible-status", "a status that contradicts itself", requests.impossible_status),
     Attack(
         "lying-statuses",

@@ -118,7 +118,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         at = (
             "it is empty"
             if lines.empty
-            else f"line {int(lines.index[int(wrong.to_numpy().argmax())]) + 1} is no rating"
+            else f"line {int(lines.index[int(wrong.to_numpy().argmax())]) + 1} is not a rating"
         )
         raise OperatorError(f"{path}: {at}; give FROM,TO,POINTS,SECONDS lines with points from -10 to 10")
     ratings = lines.assign(points=points, time=time, category=1, height=0, slot=0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import trio
@@ -22,6 +25,8 @@ from scripts.testnet_parts.homes import TestnetHome, open_testnet
 from scripts.testnet_parts.nodes import NodeProcess, running
 from scripts.testnet_parts.shape import Wanted
 from scripts.testnet_parts.verdict import percentile
+
+T = TypeVar("T")
 
 PER_S = 500
 # As often as a page that is looked at closely; what is costly is asked as often as one host may.
@@ -90,7 +95,7 @@ async def _measure(home: TestnetHome, seconds: float) -> Answered:
             before = watch.final_everywhere
             trickle = Loader(client, [node.url for node in nodes], STORM_BATCH)
             nursery.start_soon(_flow, loader, trickle, raws[MEMBERS:flow], raws[flow:])
-            quick, costly, by_path = await trio.to_thread.run_sync(_ask_by_turns, nodes[0].url, seconds)
+            quick, costly, by_path = await _apart(_ask_by_turns, nodes[0].url, seconds)
             final_per_s = (watch.final_everywhere - before) / seconds
             remark(f"reads: {STORM:,} questions as fast as they are answered …")
             began, first = trio.current_time(), watch.slot + 2
@@ -102,6 +107,12 @@ async def _measure(home: TestnetHome, seconds: float) -> Answered:
             kept = len(watch.blocks().keys() & set(slots))
             nursery.cancel_scope.cancel()
     return Answered(quick, costly, by_path, final_per_s, storm_s, refused, kept, len(slots), cpu_ms)
+
+
+async def _apart(ask: Callable[..., T], *arguments: object) -> T:
+    """Ask in a process of its own: what sends and watches here must not be timed as the node's answers."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return await trio.to_thread.run_sync(pool.submit(ask, *arguments).result)
 
 
 def _extra_cpu_s(nodes: Sequence[NodeProcess]) -> float:
@@ -143,7 +154,7 @@ async def _until_final(watch: Watch, count: int) -> None:
 
 
 def _ask_by_turns(url: str, seconds: float) -> tuple[list[float], list[float], dict[str, list[float]]]:
-    """In a thread of its own, so that whoever sends does not hold it up."""
+    """How long each answer took."""
     times: tuple[list[float], list[float]] = [], []
     by_path: dict[str, list[float]] = {}
     with httpx.Client(base_url=url, trust_env=False, timeout=TIMEOUT_S) as client:

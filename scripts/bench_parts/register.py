@@ -67,7 +67,7 @@ class Register:
     def __init__(self, members: int, records: int) -> None:
         originals = min(members, MAX_ORIGINALS)
         if members % originals:
-            raise OperatorError(f"{members} members are no multiple of {MAX_ORIGINALS}; ask for another number")
+            raise OperatorError(f"{members} members are not a multiple of {MAX_ORIGINALS}; ask for another number")
         self.ledger = _lived(originals, records)
         self.members = sorted(Everybody(members)[number] for number in range(members))
         # By kind, for each original.

@@ -128,7 +128,7 @@ class Follower:
         try:
             key = key_from_did(did)
         except Refused as refusal:
-            raise OperatorError(f"{did!r} is no DID of a member: {refusal.detail}") from refusal
+            raise OperatorError(f"{did!r} is not the DID of a member: {refusal.detail}") from refusal
         await self._until(lambda: self._watch.has_caught_up or self._watch.chain.contradiction is not None)
         if self._watch.chain.contradiction is not None:
             return self._shout(self._watch.chain.contradiction)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     ASK,
     CONTEST,
     DECLINE,
@@ -142,6 +143,12 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
             {"base": policy.base - 1},
             {"notice_days": 1, "worse_notice_days": 1},
             {"lookback_days": days},
+            {
+                "identity": policy.identity._replace(
+                    recovery_days=1, annulment_days=1, leave_days=days, return_days=days
+                )
+            },
+            {"raters": policy.raters._replace(answer_days=days)},
         ]
         if category is not None:
             worse = replace(category, low=category.low - 3, tier_cap=0)
@@ -152,8 +159,16 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         yield from self._carried(Propose(Amend(policy.version, self.recount.date + notice, new.encode())))
         yield Deed(self._now(victim), Object(victim, record.number if record else 0, DIGEST))
         yield from (None, None)
+        yield Deed(self._new_key(), Recover(self._now(victim), RECOVER, registrar=self._now(office), consent=bytes(64)))
+        yield Deed(self._now(victim), Veto(RECOVERY))
+        yield Deed(self._now(office), Annul(self._now(victim), ANNUL, DIGEST))
+        yield from (Deed(self._now(victim), Dispute(rater, code, DIGEST)) for rater, code in self._said(victim))
         yield self._filing(office, victim, age_slots=self.random.randint(1, 8))
         yield from self._carried(Propose(Restore(self._now(office))))
+
+    def _said(self, victim: bytes) -> list[tuple[bytes, int]]:
+        """Who rates somebody, and in which category."""
+        return [(self._now(rater), code) for rater, code in self.recount.ratings[victim]]
 
     def _thief(self) -> Plan:
         """Whoever has a member's key is faster than its guardians, who are many."""
@@ -185,10 +200,17 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         yield Deed(self._new_key(), Recover(self._now(victim), RECOVER, registrar=now, consent=bytes(64)))
         yield Deed(now, Annul(self._now(victim), ANNUL, DIGEST))
         yield Deed(self.random.choice((now, self._now(victim))), Annul(self._now(victim), CONTEST, DIGEST))
-        for arbiter in (registrar, self._office(), self._office()):
-            yield Deed(self._now(arbiter), Annul(self._now(victim), GRANT, DIGEST))
+        for _ in range(3):
+            for arbiter in (registrar, self._office(), *self._named(victim)):
+                yield Deed(self._now(arbiter), Annul(self._now(victim), GRANT, DIGEST))
+            yield None
+            yield Deed(self._now(victim), Annul(self._now(victim), APPEAL, DIGEST))
+        yield Deed(now, Annul(self._now(victim), ANNUL, DIGEST))
         yield from (None, None)
         yield Deed(self._now(victim), Enrol(now, bytes(64), self.policy.version))
+
+    def _named(self, victim: bytes) -> list[bytes]:
+        return self.recount.drawn_about(victim) if victim in self.recount.annulments else []
 
     def _crowd(self) -> Plan:
         """Strangers come by the dozen and say the same, and one shouts."""

@@ -129,11 +129,20 @@ def _one_is_enough() -> Sequence[Patch]:
 def _own_word() -> Sequence[Patch]:
     drawn = arbiters.drawn
 
-    def anybody(lookup: Any, subject: bytes, number: int, record: Record, date_slot: int) -> tuple[bytes, ...]:
-        free = record if record.upheld else record._replace(arbiter=b"")
-        return drawn(lookup, subject, number, free, date_slot)
+    def anybody(lookup: Any, case: arbiters.Case, date_slot: int) -> tuple[bytes, ...]:
+        return drawn(lookup, case._replace(stood_by=case.stood_by[1:]), date_slot)
 
     return [(arbiters, "drawn", anybody)]
+
+
+def _own_word_on_appeal() -> Sequence[Patch]:
+    case_of = arbiters.record_case
+
+    def free(subject: bytes, number: int, record: Record) -> arbiters.Case:
+        case = case_of(subject, number, record)
+        return case._replace(stood_by=(record.arbiter,)) if record.upheld else case
+
+    return [(arbiters, "record_case", free)]
 
 
 def _no_lot() -> Sequence[Patch]:
@@ -178,6 +187,9 @@ BROKEN: dict[str, Break] = {
     ),
     "whose word reopened a record rules on it": Break(
         _own_word, "nobody rules on a record of its own, about itself, or that its own word reopened"
+    ),
+    "whose word reopened a record rules on its appeal": Break(
+        _own_word_on_appeal, "nobody rules on a record of its own, about itself, or that its own word reopened"
     ),
     "any arbiter rules": Break(_no_lot, "a ruling by whom the lot did not name"),
 }

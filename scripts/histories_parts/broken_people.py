@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import leaving, members, offices, recovery, registry
-from chain.actions import CONTEST, Annul, Recover
+from chain import annulments, arbiters, leaving, markers, members, offices, recovery, registry
+from chain.actions import CONTEST, GRANT, UPHOLD, Annul, Recover
 from chain.draft import Draft
+from chain.entries import Member
 from chain.errors import Refused
-from chain.identities import Annulment, Guardians, left_key, recovery_key
+from chain.identities import IN_HEARING, Annulment, Guardians, left_key, recovery_key
 from chain.statekeys import account_key, member_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
@@ -82,18 +83,52 @@ def _any_registrar() -> Sequence[Patch]:
 
 
 def _annulled_unheard() -> Sequence[Patch]:
-    opened = leaving._open
+    rule = annulments._rule
 
-    def heard(draft: Draft, subject: bytes) -> Annulment:
-        return opened(draft, subject)._replace(is_heard=1)
+    def at_once(draft: Draft, action: Annul, actor: bytes, subject: bytes, member: Member) -> None:
+        annulment = annulments.waiting(draft, subject)
+        if annulment.status == IN_HEARING and action.step == GRANT:
+            annulments.decide(draft, subject, member, annulment, UPHOLD, offices.check_arbiter(draft, actor))
+        else:
+            rule(draft, action, actor, subject, member)
 
-    return [(leaving, "_open", heard)]
+    return [(annulments, "_rule", at_once)]
+
+
+def _no_appeal() -> Sequence[Patch]:
+    def at_once(
+        draft: Draft, subject: bytes, member: Member, annulment: Annulment, verdict: int, arbiter: bytes = b""
+    ) -> None:
+        decide(draft, subject, member, annulment._replace(arbiter=annulment.registrar), verdict, arbiter)
+
+    decide = annulments.decide
+    return [(annulments, "decide", at_once)]
+
+
+def _granter_judges_again() -> Sequence[Patch]:
+    case_of = arbiters.annulment_case
+
+    def free(subject: bytes, annulment: Annulment) -> arbiters.Case:
+        return case_of(subject, annulment)._replace(stood_by=())
+
+    return [(arbiters, "annulment_case", free)]
+
+
+def _void_again() -> Sequence[Patch]:
+    return [(markers, "check_enrolment", nothing)]
+
+
+def _other_terms() -> Sequence[Patch]:
+    def now(draft: Draft, _version: int, name: str) -> int:
+        return draft.slots(getattr(draft.policy.identity, name))
+
+    return [(module, "identity_slots", now) for module in (recovery, leaving, annulments)]
 
 
 def _another_is_heard() -> Sequence[Patch]:
     def annul(draft: Draft, action: Annul, actor: bytes) -> None:
         speaks = draft.member(action.subject)[1].key if action.step == CONTEST else actor
-        leaving.annul(draft, action, speaks)
+        annulments.annul(draft, action, speaks)
 
     return [(registry._RULES, Annul, annul)]
 
@@ -119,8 +154,8 @@ def _no_mark() -> Sequence[Patch]:
 def _back_at_once() -> Sequence[Patch]:
     forget = leaving._forget_keys
 
-    def unmarked(draft: Draft, key: bytes) -> bytes:
-        rest = forget(draft, key)
+    def unmarked(draft: Draft, key: bytes, version: int) -> bytes:
+        rest = forget(draft, key, version)
         draft.put(left_key(key), None)
         return rest
 
@@ -128,7 +163,12 @@ def _back_at_once() -> Sequence[Patch]:
 
 
 _SPEAKS = "only the guardians whom a member named speak for it, or the registrar who enrolled it where it named none"
-_GOES = "nobody goes but by its own word, or because its enrolment was void, after it was heard, as another office says"
+_GOES = (
+    "nobody goes but by its own word, or because its enrolment was void, once it could appeal and others decided that"
+)
+_GRANTED = (
+    "an enrolment is granted to be void after both were heard as promised, by nobody who asked for it or granted it"
+)
 
 # By what becomes of the rule.
 BROKEN: dict[str, Break] = {
@@ -148,7 +188,11 @@ BROKEN: dict[str, Break] = {
     "a thief who rotates first has won": Break(
         _thief_is_first, "what a thief did with a key is undone where enough guardians say so in time"
     ),
-    "an enrolment is annulled unheard": Break(_annulled_unheard, _GOES),
+    "an enrolment is annulled unheard": Break(_annulled_unheard, _GRANTED),
+    "an annulment cannot be appealed": Break(_no_appeal, _GOES),
+    "who granted an annulment rules on its appeal": Break(_granter_judges_again),
+    "an enrolment that stood is called void again": Break(_void_again, "an annulment of what was decided"),
+    "whose a key is changes by the terms of today": Break(_other_terms),
     "anybody answers for whose enrolment is to be annulled": Break(
         _another_is_heard, "nobody but the member objects to its annulment"
     ),

@@ -56,6 +56,10 @@ def _silent_raters_stand() -> Sequence[Patch]:
     return [(registry._DEADLINES, b"r", keep)]
 
 
+def _hurried() -> Sequence[Patch]:
+    return [(ratings, "reason_slots", lambda draft, _rating: draft.slots(draft.policy.raters.answer_days))]
+
+
 def _blamed_again() -> Sequence[Patch]:
     return [(markers, "check_blame", nothing)]
 
@@ -112,6 +116,7 @@ BROKEN: dict[str, Break] = {
     "a rating stands though its rater is silent": Break(
         _silent_raters_stand, "a rating that was objected to stands only with a reason of its rater"
     ),
+    "a rater answers by the terms of today": Break(_hurried, "a rater has as long to give a reason as when it rated"),
     "blame that fell is said again": Break(
         _blamed_again, "blame that fell for want of a reason is not said again before its time"
     ),

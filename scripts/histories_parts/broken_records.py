@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import deadlines, effects, markers, objections, records, registry, repairs, terms
+from chain import attributes, deadlines, effects, markers, objections, records, registry, repairs, terms
 from chain.draft import Draft
 from chain.entries import REPAIR_ASKED, STANDING, Member, Record
 from chain.policy import Policy
-from chain.statekeys import member_key
+from chain.statekeys import ATTRIBUTES, member_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
 
@@ -113,8 +113,26 @@ _PROMISED = "a step takes no longer than was promised when the record was filed"
 _CONDUCT = "conduct of a record that ended is not recorded again but by reopening, with an arbiter's word and a reason"
 _COUNTS = "what a member objects to does not count until it is decided, unless its category said so when it was filed"
 
+
+def _attested_for_ever() -> Sequence[Patch]:
+    return [(registry._DEADLINES, ATTRIBUTES, nothing)]
+
+
+def _attested_over() -> Sequence[Patch]:
+    attested = attributes._attested
+
+    def over(draft: Draft, action: Any, actor: bytes, subject: bytes, _old: Any) -> Any:
+        return attested(draft, action, actor, subject, None)
+
+    return [(attributes, "_attested", over)]
+
+
+_ATTESTED = "what is attested of a member is one office's word, until its date, and the policy's at the latest"
+
 # By what becomes of the rule.
 BROKEN: dict[str, Break] = {
+    "an attribute never ends": Break(_attested_for_ever),
+    "an office attests over another's word": Break(_attested_over, _ATTESTED),
     "the points of a category have no cap": Break(_no_cap),
     "records cap no tier": Break(_no_tier_cap),
     "nothing happens when a deadline passes": Break(_no_deadline),

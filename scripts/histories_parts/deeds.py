@@ -50,12 +50,13 @@ class Deeds(Attackers):
             (self._accuse, 1),
             (self._lose, 1),
             (self._anchor, 1),
+            (self._attest, 4 if genesis.policy.attributes else 0),
         ]
         self._weights = list(accumulate(weight for _, weight in self._menu))
 
     def opening(self) -> Iterator[Deed]:
         """How most histories begin: offices are accredited, members enrol."""
-        codes = tuple(sorted(self.policy.categories))
+        codes = tuple(sorted((*self.policy.categories, *self.policy.attributes)))
         enough = self._enough()
         for number, office in enumerate(self.offices):
             rights = ALL_RIGHTS if number != 1 or not codes else 0

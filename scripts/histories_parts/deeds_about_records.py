@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import Answer, Appeal, FileRecord, Object, Reopen, Repair, Rule
+from chain.actions import Answer, Appeal, Attest, FileRecord, Object, Reopen, Repair, Rule
 from scripts.histories_parts.hand import Deed, Hand
 from scripts.recount.lives import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, STANDING
 
@@ -28,6 +28,19 @@ class AboutRecords(Hand):
             policy_version=self._version(),
         )
         return Deed(self._now(random.choice(self.offices)), filing)
+
+    def _attest(self) -> Deed | None:
+        """Mostly by an office, for a while; sometimes it is taken back."""
+        codes, random = list(self.policy.attributes), self.random
+        if not codes:
+            return None
+        who, code = random.choice(self.members), self._mostly(random.choice(codes), 99)
+        if random.random() < 0.2:
+            issuer = self.recount.attributes.get(who, {}).get(code, (self.offices[0],))[0]
+            return Deed(self._now(random.choice((who, issuer, self.offices[0]))), Attest(self._now(who), code, b"", 0))
+        until_slot = self.recount.date + self._mostly(random.randint(1, 6), 0, 9, -5)
+        subject = self._mostly(self._now(who), self.offices[2])
+        return Deed(self._now(random.choice(self.offices)), Attest(subject, code, bytes(32), until_slot))
 
     def _reopen(self) -> Deed | None:
         """Mostly conduct of a record that has ended."""

@@ -17,6 +17,7 @@ from chain.actions import (
     Veto,
 )
 from scripts.histories_parts.hand import Deed, Hand, commitment_to, guardians_of
+from scripts.recount.lives import DRAWN, GRANTED, HEARING
 
 
 class OfMembers(Hand):
@@ -75,8 +76,10 @@ class OfMembers(Hand):
         who = random.choice(self.members)
         now = self._now(who)
         if who in recount.annulments and random.random() < 0.7:
-            step = random.choice((2, 3, 3, 4))
-            return Deed(now if step == 2 else self._now(random.choice(self.offices)), Annul(now, step, bytes(32)))
+            usual = {HEARING: 2, DRAWN: random.choice((3, 3, 4)), GRANTED: 5}[recount.annulments[who].stage]
+            step = self._mostly(usual, 2, 3, 4, 5)
+            arbiter = self._mostly(random.choice(recount.drawn_about(who) or self.offices), *self.offices)
+            return Deed(now if step in (2, 5) else self._now(arbiter), Annul(now, step, bytes(32)))
         if who in recount.recoveries and random.random() < 0.4:
             again = Deed(self._new_key(), self._recovery(who, now))
             self._next = self._mostly([Deed(now, Veto(1)), again], [])

@@ -16,6 +16,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -58,7 +59,8 @@ class OfValidators(Hand):
         status = recount.offices[office].status if office in recount.offices else REVOKED
         match random.randrange(10):
             case 0 | 1:
-                codes = sorted(random.sample(sorted(self.policy.categories), len(self.policy.categories) // 2))
+                known = sorted((*self.policy.categories, *self.policy.attributes))
+                codes = sorted(random.sample(known, len(known) // 2))
                 from_slot = self._mostly(0, recount.date + 2)
                 who = self.random.choice((self._now(office), self._now(office), self._left_key(), self._somebody()))
                 until = self._mostly(FOREVER, recount.date + 3, recount.date)
@@ -71,6 +73,9 @@ class OfValidators(Hand):
             case 5 | 6:
                 return self._amendment()
             case 7:
+                annulled = [who for who in self.recount.annulments if self.recount.waits_for_judges(who)]
+                if annulled:
+                    return JudgeEnrolment(self._now(random.choice(annulled)), random.choice((1, 2)))
                 found = self._found(self.recount.waits_for_motion)
                 return Judge(found[0], found[1], random.choice((1, 2))) if found else self._amendment()
             case _:

@@ -152,6 +152,7 @@ class History:
             registry.apply(draft, transaction)
         except Refused as refusal:
             self.refused[refusal.reason.code] += 1
+            claim(not draft.faults, "; ".join(draft.faults))
             claim(not draft.touched, f"{kind} was refused ({refusal}) and had written")
             claim(len(draft.happenings) == happened, f"{kind} was refused ({refusal}) and something happened")
             blamed = refusal.reason.disposition is Disposition.BLAME
@@ -166,6 +167,7 @@ class History:
             self.recount.accept(row_of(transaction))
 
     def _check_step(self, draft: WatchedDraft, actor: bytes, action: Action | None) -> None:
+        claim(not draft.faults, "; ".join(draft.faults))
         broken = list(self.rights.broken(Step(draft, actor, action, draft.take())))
         claim(not broken, "; ".join(broken[:3]))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from chain.actions import (
-    CONTEST,
+    APPEAL,
+    GRANT,
     RECOVERY,
     UNDO,
     Annul,
     Enrol,
     Leave,
     NameGuardians,
+    Rate,
     Recover,
     Reopen,
     Retract,
@@ -17,10 +19,10 @@ from chain.actions import (
     Veto,
 )
 from chain.entries import ACTIVE, DISPUTED, MAINTAINED, SUSPENDED, Rating
-from chain.identities import ANNULMENTS, RECOVERIES, Annulment, Recovery
+from chain.identities import ANNULMENTS, RECOVERIES, Recovery
 from chain.statekeys import ACCOUNTS, AUTHORITIES, MEMBERS, RATINGS, read_rating_key
 from scripts.histories_parts.losses import decisions
-from scripts.histories_parts.steps import Office, Past, Step, asks
+from scripts.histories_parts.steps import Doubt, Office, Past, Step, asks
 
 
 def remember(past: Past, step: Step) -> None:
@@ -56,16 +58,20 @@ def _offices(past: Past, step: Step) -> None:
 
 
 def _keys(past: Past, step: Step) -> None:
-    delay = step.slots(step.view.policy.identity.recovery_days)
+    past.consented.update({who: after.policy_version for who, _, after in step.of(MEMBERS) if after is not None})
+    actor = step.view.identity(step.actor)
+
+    def until(who: bytes) -> int:
+        return step.slot + past.promised(step, who, "recovery_days")
+
     match step.action:
         case NameGuardians(commitment):
-            _name(past, step.view.identity(step.actor), commitment, step.slot, delay)
+            _name(past, actor, commitment, step.slot, until(actor))
         case Rotate() | Leave():
-            who = step.view.identity(step.actor)
-            if past.guardians(who, step.slot):
-                past.undoable[who] = step.slot + delay
+            if past.guardians(actor, step.slot):
+                past.undoable[actor] = until(actor)
         case Veto(what=what) if what == RECOVERY:
-            past.vetoed[step.view.identity(step.actor)] = step.slot + delay
+            past.vetoed[actor] = until(actor)
         case Recover(subject, step=kind) if kind == UNDO:
             past.vetoed.pop(step.view.identity(subject), None)
             past.undoable.pop(step.view.identity(subject), None)
@@ -76,36 +82,53 @@ def _keys(past: Past, step: Step) -> None:
             past.vetoed.pop(who, None)
     for who, _, waiting in step.of(RECOVERIES):
         if isinstance(waiting, Recovery):
-            past.moves[who] = waiting.key, step.slot + delay
+            past.moves[who] = waiting.key, until(who)
         else:
             past.moves.pop(who, None)
-    _annulments(past, step)
-    away = step.slots(step.view.policy.identity.return_days)
-    past.gone.update({key: step.slot + away for key, _, after in step.of(ACCOUNTS) if after is None})
+    _doubts(past, step)
+    for key, before, after in step.of(ACCOUNTS):
+        if after is None:
+            past.gone[key] = step.slot + past.promised(step, before.identity or key, "return_days")
 
 
-def _name(past: Past, who: bytes, commitment: bytes, slot: int, delay: int) -> None:
+def _name(past: Past, who: bytes, commitment: bytes, slot: int, until: int) -> None:
     now = past.guardians(who, slot)
-    past.named[who] = [(0, now), (slot + delay, commitment)] if now else [(0, commitment)]
+    past.named[who] = [(0, now), (until, commitment)] if now else [(0, commitment)]
     if now:
-        past.undoable[who] = slot + delay
+        past.undoable[who] = until
     else:  # who is named now did not see what the key did before
         past.undoable.pop(who, None)
 
 
-def _annulments(past: Past, step: Step) -> None:
+def _doubts(past: Past, step: Step) -> None:
     for who, before, after in step.of(ANNULMENTS):
-        if isinstance(after, Annulment) and before is None:
-            due = step.slot + step.slots(step.view.policy.identity.annulment_days)
-            past.annulments[who] = after.registrar, due
-        elif after is not None and isinstance(step.action, Annul) and step.action.step == CONTEST:
-            past.annulments[who] = past.annulments[who][0], step.slot
-        elif after is None:
-            past.annulments.pop(who, None)
+        if after is None:
+            past.doubts.pop(who, None)
+        elif before is None:
+            heard_slot = step.slot + past.promised(step, who, "annulment_days")
+            past.doubts[who] = Doubt(after.registrar, heard_slot)
+        elif isinstance(step.action, Annul):
+            past.doubts[who] = _argued(past, step, who)
+
+
+def _argued(past: Past, step: Step, who: bytes) -> Doubt:
+    doubt, actor, slot = past.doubts[who], step.view.identity(step.actor), step.slot
+    match step.action:
+        case Annul(step=kind) if kind == APPEAL:
+            heard_slot = slot + past.promised(step, who, "hearing_days")
+            return doubt._replace(heard_slot=heard_slot, granting=frozenset())
+        case Annul(step=kind) if kind == GRANT and not doubt.granter:
+            return doubt._replace(granter=actor, silent_slot=slot + past.promised(step, who, "appeal_days"))
+        case Annul(step=kind) if kind == GRANT:
+            return doubt._replace(granting=doubt.granting | {actor})
+        case _:
+            return doubt
 
 
 def _voices(past: Past, step: Step) -> None:
     rules = step.view.policy
+    if isinstance(step.action, Rate):
+        past.said.update({name: rules.version for name, _, _ in step.of(RATINGS)})
     days = rules.raters.rating_days or rules.retention_days
     for name, before, after in step.of(RATINGS):
         if after is None and before.status == DISPUTED and before.points < 0 and _is_silence(step, name, before):

@@ -28,7 +28,7 @@ def amendment(random: Random, policy: Policy) -> Policy:
     changes: dict[str, Any] = {"version": policy.version + 1}
     for name in random.sample((*_PERIODS, *_RIGHTS), 2):
         changes[name] = random.randint(1, 12)
-    match random.randrange(8):
+    match random.randrange(9):
         case 0:
             changes["base"] = policy.base + random.choice((5, 0, -1))
         case 1:
@@ -64,11 +64,21 @@ def amendment(random: Random, policy: Policy) -> Policy:
         case 6:
             changes["overturned_permille"] = random.choice((0, 300, 1_000))
         case 7 if random.random() < 0.5:
-            changes["raters"] = policy.raters._replace(counting=random.randrange(2), rating_days=random.choice((0, 5)))
+            changes["raters"] = policy.raters._replace(
+                counting=random.randrange(2), rating_days=random.choice((0, 5)), answer_days=random.choice((1, 3, 7))
+            )
             changes["quotas"] = policy.quotas._replace(member=random.choice((2, 9)))
-            changes["identity"] = policy.identity._replace(annulment_days=random.choice((1, 4)))
             if random.random() < 0.2:
                 changes["raters"] = policy.raters._replace(aggregation=1 - policy.raters.aggregation)
+        case 7 | 8:
+            recovery_days = random.choice((1, 3, 6))
+            changes["identity"] = policy.identity._replace(
+                recovery_days=recovery_days,
+                registrar=random.randrange(2),
+                annulment_days=random.choice((1, 4)),
+                leave_days=recovery_days + random.choice((0, 3)),
+                return_days=random.choice((1, 5)),
+            )
         case _:
             changes["version"] += random.choice((0, 0, 1))
     return replace(policy, **changes)
@@ -123,6 +133,10 @@ def _small(variant: int) -> Policy:
             ],
             "severity": severities,
             "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
+            "attribute": [
+                {"code": 50 + code, "name": f"attribute {code}", "valid_days": random.randint(1, 7)}
+                for code in range(variant % 3)
+            ],
             "rating": [{"code": code, "name": f"rating {code}", "min": -5, "max": 5} for code in (1, 7)],
         }
     )

@@ -10,6 +10,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Dispute,
     Enrol,
     FileRecord,
     Leave,
@@ -29,12 +30,12 @@ from chain.entries import ANSWERED, DISPUTED, REVOKED, Member
 from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
 from chain.offices import holds_office
 from chain.scores import standing as shown
-from chain.statekeys import AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
+from chain.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import document, standing, unrated
 from scripts.histories_parts.steps import Past, Step, asks
 
-_TIED = (MEMBERS, RECORDS, RATINGS, SUMS, GUARDIANS, RECOVERIES, ANNULMENTS)
+_TIED = (MEMBERS, RECORDS, RATINGS, SUMS, GUARDIANS, RECOVERIES, ANNULMENTS, ATTRIBUTES)
 UNDOING = "what a thief did with a key is undone where enough guardians say so in time"
 
 
@@ -111,18 +112,50 @@ def _is_rewritten(_past: Past, step: Step) -> bool:
     return any(origin(before) != origin(after) for _, before, after in step.of(MEMBERS) if before and after)
 
 
-@right("nobody goes but by its own word, or because its enrolment was void, after it was heard, as another office says")
+@right(
+    "nobody goes but by its own word, or because its enrolment was void, once it could appeal and others decided that"
+)
 def _is_thrown_out(past: Past, step: Step) -> bool:
     for who, before, after in step.of(LEAVINGS):
         if not isinstance(after, Leaving) or (before is not None and before.is_void == after.is_void):
             continue
         if not after.is_void:
             return not (isinstance(step.action, Leave | Recover) and _is_own(step, who))
-        registrar, since = past.annulments.get(who, (b"", step.slot + 1))
-        is_granted = isinstance(step.action, Annul) and step.action.step == GRANT
-        if not is_granted or step.view.identity(step.actor) in (registrar, who) or step.slot < since:
+        if not _may_be_void(past, step, who):
             return True
     return False
+
+
+def _may_be_void(past: Past, step: Step, who: bytes) -> bool:
+    doubt = past.doubts.get(who)
+    if doubt is None or not doubt.granter:
+        return False
+    match step.action:
+        case None:
+            return step.slot >= doubt.silent_slot
+        case Annul(step=kind) if kind == GRANT:
+            said = doubt.granting | {step.view.identity(step.actor)}
+            return len(said) > 1 and step.slot >= doubt.heard_slot
+        case action:
+            return isinstance(action, Approve | Propose)
+
+
+@right("an enrolment is granted to be void after both were heard as promised, by nobody who asked for it or granted it")
+def _is_granted_unheard(past: Past, step: Step) -> bool:
+    action = step.action
+    if not isinstance(action, Annul) or action.step != GRANT:
+        return False
+    who = step.view.identity(action.subject)
+    doubt = past.doubts[who]
+    return step.slot < doubt.heard_slot or step.view.identity(step.actor) in (who, doubt.registrar, doubt.granter)
+
+
+@right("who leaves is gone as soon as the policy said to which it consented, but for a recovery that waits")
+def _is_held(past: Past, step: Step) -> bool:
+    return isinstance(step.action, Leave) and any(
+        after.due_slot > step.slot + past.promised(step, who, "leave_days") and who not in past.moves
+        for who, _, after in step.of(LEAVINGS)
+    )
 
 
 def _is_own(step: Step, who: bytes) -> bool:
@@ -197,6 +230,16 @@ def _stands_without_reason(_past: Past, step: Step) -> bool:
         if before is not None and after is not None and before.status == DISPUTED:
             _, rater, _ = read_rating_key(RATINGS + name)
             if after.status != ANSWERED or not isinstance(step.action, Reply) or not _is_own(step, rater):
+                return True
+    return False
+
+
+@right("a rater has as long to give a reason as when it rated")
+def _is_hurried(past: Past, step: Step) -> bool:
+    for name, _, after in step.of(RATINGS):
+        if isinstance(step.action, Dispute) and after is not None:
+            policy = step.view.policy_of(past.said[name])
+            if after.deadline_slot - step.slot != step.slots(policy.raters.answer_days, policy):
                 return True
     return False
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from chain.actions import FileRecord, Object, Reopen
-from chain.entries import ACTIVE, DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, STANDING, Record
+from chain.actions import Attest, FileRecord, Object, Reopen
+from chain.entries import ACTIVE, DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, STANDING, Held, Record
 from chain.policy import Policy
-from chain.statekeys import AUTHORITIES, MEMBERS, RULES_KEY
+from chain.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RULES_KEY
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import standing
-from scripts.histories_parts.steps import Name, Past, Step
+from scripts.histories_parts.steps import Past, Step
 from scripts.recount.notice import worsens
 
 # How long a step may last at most, as the policy that a record was filed under says.
@@ -213,16 +213,11 @@ def _rules_on_its_own(past: Past, step: Step) -> bool:
     return any(
         before is not None
         and is_contested(before)
-        and step.view.identity(step.actor) in (before.issuer, subject, _whose_word(past, (subject, number), before))
+        and step.view.identity(step.actor) in (before.issuer, subject, past.reopened.get((subject, number), b""))
         and (after is None or after.upheld > before.upheld or after.votes != before.votes)
         and type(step.action).__name__ == "Rule"
         for (subject, number), before, after in step.records()
     )
-
-
-def _whose_word(past: Past, name: Name, record: Record) -> bytes:
-    """An appeal is decided by more than one."""
-    return b"" if record.upheld else past.reopened.get(name, b"")
 
 
 @right("an appeal is decided by two who did not rule before, or by a motion")
@@ -237,3 +232,26 @@ def _one_decides_an_appeal(_past: Past, step: Step) -> bool:
         if before.arbiter in voters or (is_decided and len(voters) < 2):
             return True
     return False
+
+
+@right("what is attested of a member is one office's word, until its date, and the policy's at the latest")
+def _is_attested_otherwise(_past: Past, step: Step) -> bool:
+    for who, before, after in step.of(ATTRIBUTES):
+        old, new = ({each.attribute: each for each in entry.held} if entry else {} for entry in (before, after))
+        if any(not _may_attest(step, who, old.get(code), each) for code, each in new.items() if each != old.get(code)):
+            return True
+        if any(not _may_end(step, who, each) for code, each in old.items() if code not in new):
+            return True
+    return False
+
+
+def _may_attest(step: Step, who: bytes, old: Held | None, new: Held) -> bool:
+    issuer, view = step.view.identity(step.actor), step.view
+    lasts = step.slots(view.policy.attributes[new.attribute].valid_days)
+    is_its_own = new.issuer == issuer != who and (old is None or old.issuer == issuer or old.expires_slot <= step.slot)
+    return isinstance(step.action, Attest) and is_its_own and step.slot < new.expires_slot <= step.slot + lasts
+
+
+def _may_end(step: Step, who: bytes, old: Held) -> bool:
+    is_taken_back = isinstance(step.action, Attest) and step.view.identity(step.actor) in (who, old.issuer)
+    return is_taken_back or old.expires_slot <= step.slot or step.view.get(MEMBERS + who) is None

@@ -81,13 +81,27 @@ class Office(NamedTuple):
     decisions: tuple[tuple[int, int, int], ...] = ()
 
 
+class Doubt(NamedTuple):
+    """An enrolment that ``registrar`` calls void: until ``heard_slot`` both are heard.
+
+    ``granter`` granted it, which can be appealed until ``silent_slot``; ``granting`` are those who do on the appeal.
+    """
+
+    registrar: bytes
+    heard_slot: int
+    granter: bytes = b""
+    silent_slot: int = 0
+    granting: frozenset[bytes] = frozenset()
+
+
 @dataclass
 class Past:
     """What was seen before a step, as far as a right needs it.
 
     ``heard`` says since when both sides of a dispute are heard, ``named`` which guardians count from when,
     ``undoable`` until when they can undo what a key did, ``moves`` to what key somebody moves, and when,
-    ``annulments`` who asked for them, and from when on it is the arbiters' turn, ``gone`` until when a key stays away,
+    ``doubts`` which enrolments are called void, ``gone`` until when a key stays away, ``consented`` to which policy a
+    member did, ``said`` under which one a rating was given,
     ``policies`` since what date which version is in force.  ``written`` counts what is asked for in this block,
     ``vetoed`` says until when who stopped a recovery is left alone, ``fallen`` until when a rating does not blame
     again, ``reopened`` by whose word a record is about what had ended.
@@ -99,7 +113,9 @@ class Past:
     named: dict[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
     undoable: dict[bytes, int] = field(default_factory=dict)
     moves: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
-    annulments: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    doubts: dict[bytes, Doubt] = field(default_factory=dict)
+    consented: dict[bytes, int] = field(default_factory=dict)
+    said: dict[bytes, int] = field(default_factory=dict)
     gone: dict[bytes, int] = field(default_factory=dict)
     offices: dict[bytes, Office] = field(default_factory=dict)
     written: Counter[bytes] = field(default_factory=Counter)
@@ -112,6 +128,13 @@ class Past:
     def version_at(self, date_slot: int) -> int:
         """The version of the policy that was in force at a date; the first one before that."""
         return max((version for since, version in self.policies if since <= date_slot), default=1)
+
+    def promised(self, step: Step, who: bytes, name: str) -> int:
+        """A period in slots, as the policy has it that somebody consented to, or the one in force if that is better."""
+        policies = [step.view.policy_of(self.consented.get(who, step.view.policy.version)), step.view.policy]
+        days = [getattr(policy if hasattr(policy, name) else policy.identity, name) for policy in policies]
+        is_members_time = name in ("recovery_days", "annulment_days", "hearing_days", "appeal_days")
+        return step.slots(max(days) if is_members_time else min(days))
 
     def guardians(self, identity: bytes, slot: int) -> bytes:
         """The commitment that counts; empty where nobody was named."""

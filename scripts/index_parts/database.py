@@ -108,9 +108,9 @@ def open_database(to: str) -> Database:
         name = to.partition("://")[2].rpartition("@")[2]  # without a password
         return Database(name, lambda: psycopg.connect(to, autocommit=True, **PATIENCE), psycopg, away, "%s")
     if not to.endswith(".duckdb"):
-        raise OperatorError(f"{to!r} is no index; write it like index.duckdb or postgresql://user@host/database")
+        raise OperatorError(f"{to!r} is not an index; write it like index.duckdb or postgresql://user@host/database")
     if not Path(to).absolute().parent.is_dir():
-        raise OperatorError(f"{Path(to).absolute().parent} is no folder; make it first")
+        raise OperatorError(f"there is no folder {Path(to).absolute().parent}; make it first")
     duckdb = library("duckdb")
     return Database(to, lambda: duckdb.connect(to), duckdb, ("IOException",), "?")
 

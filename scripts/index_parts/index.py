@@ -10,6 +10,7 @@ from chain.blocks import Block
 from chain.documents import Document
 from chain.errors import OperatorError, Refused
 from chain.votecodec import decode_votes
+from p2p.client import NodeAway
 from scripts.index_parts.book import Batch, Book, Position, block_row
 from scripts.index_parts.database import Database, Transaction
 from scripts.index_parts.sources import Source, Tip
@@ -58,8 +59,9 @@ class Index:
     def catch_up(self, advance: Callable[[int], None] = lambda _: None) -> News | None:
         """Index what is new, if anything is; ``advance`` is told of blocks.
 
-        Raises :class:`~p2p.client.NodeAway` and :class:`~scripts.index_parts.database.DatabaseAway`, after which it can
-        be called again, and :class:`OperatorError`.
+        Raises :class:`~p2p.client.NodeAway`, also where less is final than is indexed already, and
+        :class:`~scripts.index_parts.database.DatabaseAway`, after which it can be called again, and
+        :class:`OperatorError`.
         """
         tip = self._source.tip()
         if tip == self._seen:
@@ -74,6 +76,11 @@ class Index:
 
     def _catch_up(self, book: Book, tip: Tip, advance: Callable[[int], None]) -> News:
         self._book, blocks, transactions = book, 0, 0
+        if tip.final_height < book.height:
+            raise NodeAway(
+                f"{self._database.name} holds what is final up to height {book.height}, and what is followed here goes "
+                f"only up to {tip.final_height}; follow one that is as far, or {_REMEDY}"
+            )
         while book.height < tip.final_height:
             taken = self._source.blocks(book.height + 1, min(BATCH_BLOCKS, tip.final_height - book.height))
             self._append(book, taken)

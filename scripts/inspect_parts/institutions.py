@@ -28,7 +28,9 @@ from scripts.inspect_parts.question import limit, question
 
 @question(AUTHORITIES)
 def authorities(document: Document) -> Finding:
-    """Accredited institutions: what they may do, until when, how their contested records held, and how they ruled."""
+    """Accredited institutions, and how their decisions held.  Also what they may do and until when, and how they
+    ruled.
+    """
     found = document["authorities"]
     columns = (
         "authority",
@@ -87,7 +89,7 @@ def arbiters(document: Document) -> Finding:
 @click.option("--open", "only_open", is_flag=True, help="Only those that can still be approved.")
 @limit(20)
 def motions(document: Document) -> Finding:
-    """Motions, the newest first: what they propose, who approves, and the weight that they still need."""
+    """Motions, the newest first.  It says what they propose, who approves, and the weight that they still need."""
     found = document["motions"]
     columns = ("number", "status", "proposer", "approvals", "weight_needed", "left")
     rows = [
@@ -129,7 +131,7 @@ def _dry_run(view: View, file: Path | None, number: int | None, limit: int) -> F
 @click.option("--motion", "number", type=click.IntRange(0), help="The same for the policy that a motion proposes.")
 @limit(10)
 def policy(document: Document, **_: Any) -> Finding:
-    """The rules in force and those announced: tiers, categories, and how a score follows."""
+    """The rules in force, and those announced.  They are tiers, categories, and how a score follows."""
     known, announced = read_policy(document["policy"]), document["announced"]
     shown = {
         "name": known.name,

@@ -33,7 +33,9 @@ TRUST = {
 @click.argument("did")
 @click.option("-o", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def proof(view: View, did: str, file: Path) -> Finding:
-    """Write a file that shows offline, to whoever has the genesis file, where a member stands, or that it is none."""
+    """Write a file that proves offline where a member stands.  It may also prove that a key is no member's; whoever
+    has the genesis file checks it with `verify-proof`.
+    """
     data = _made(view, view.key(did))
     try:
         file.write_bytes(data)
@@ -64,7 +66,9 @@ def _made(view: View, key: bytes) -> bytes:
 @click.option("--genesis", "genesis_file", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify_file(file: Path, genesis_file: Path, as_json: bool) -> None:
-    """Check a file that `proof` wrote, with nothing but the genesis file; exits with 1 where it proves nothing."""
+    """Check a file that `proof` wrote.  Nothing but the genesis file is needed; it exits with 1 where nothing is
+    proven.
+    """
     genesis = load_genesis(genesis_file)
     try:
         with file.open("rb") as stream:

@@ -33,17 +33,21 @@ def top(document: Document) -> Finding:
     return Finding(document, [Sheet(f"Members by score, {as_of(document)}", columns, rows)])
 
 
+_LISTS = frozenset(
+    ("records_about", "received", "given", "lines", "ratings_left_out", "sum", "capped_by", "attributes", "annulment")
+)
+
+
 @question(MEMBER, other=EXPLANATION, when="is_explained")
 @click.argument("who", metavar="DID")
 @click.option("--explain", "is_explained", is_flag=True, help="Every point of the score, and where it comes from.")
 @click.option("--given", is_flag=True, help="Also the ratings that the member gave; reads all ratings.")
 def member(document: Document, is_explained: bool) -> Finding:
-    """One member, by any key it ever had: score, rank, records and ratings.
+    """One member: score, rank, records and ratings.  Any key that it ever had names it.
 
     The percentile says how many percent of all members have no higher score.
     """
-    lists = ("records_about", "received", "given", "lines", "ratings_left_out", "sum", "capped_by")
-    summary = {name: value for name, value in document.items() if name not in lists}
+    summary = {name: value for name, value in document.items() if name not in _LISTS}
     sheets = [facts(f"Member, {as_of(document)}", summary)]
     if is_explained:
         sheets.append(_explained(document["lines"], document["sum"]))
@@ -52,6 +56,11 @@ def member(document: Document, is_explained: bool) -> Finding:
             sheets.append(sheet(title, _CAP_COLUMNS, document["capped_by"]))
     elif document["records_about"]:
         sheets.append(_records_sheet(f"Records about {document['member']}", document["records_about"]))
+    if document.get("attributes"):
+        columns = ("attribute", "issuer", "expires_time", "left", "digest")
+        sheets.append(sheet("What is attested", columns, document["attributes"]))
+    if "annulment" in document:
+        sheets.append(_doubts_sheet("Its enrolment is called void", [document["annulment"]]))
     if document.get("received"):
         sheets.append(_ratings_sheet("Ratings received", "rater", document["received"]))
     if "given" in document:
@@ -81,7 +90,7 @@ def _whole_if_written(context: click.Context, _parameter: click.Parameter, value
 @click.option("--offset", type=Count(0), default=0, help="How many to skip.")
 @click.option("--limit", type=Count(1), callback=_whole_if_written, help="How many at most.  [default: 100]")
 def lists(document: Document, file: str | None) -> Finding:
-    """Who stands in which tier, the highest first; the members of a tier by score."""
+    """Who stands in which tier, the highest first.  The members of a tier are in the order of their scores."""
     columns = ("rank", "member", "score", "tier", "records", "suspended")
     rows = [tuple(row[name] for name in columns) for row in document["members"]]
     count, tier = document["count"], document["tier"]
@@ -123,7 +132,7 @@ def tiers(document: Document, plot: Path | None) -> Finding:
 @click.option("--after", metavar="NEXT", help="Those after the `next` of an answer.")
 @limit(50)
 def records(document: Document) -> Finding:
-    """Records that stand or are suspended; what has ended is found by `history`."""
+    """Records that stand or are suspended.  What has ended is found by `history`."""
     more = f"; more with --after {document['next']}" if document["next"] else ""
     return Finding(document, [_records_sheet(f"Records, {as_of(document)}{more}", document["records"])])
 
@@ -131,18 +140,28 @@ def records(document: Document) -> Finding:
 @question(OBJECTIONS)
 @limit(ALL)
 def objections(document: Document) -> Finding:
-    """Open objections, and who has to act until when; time is counted from the newest block."""
+    """Open objections, and who has to act until when.  Time is counted from the newest block."""
     columns = ("member", "number", "category", "points", "issuer", "waits_for", "deadline_slot", "left")
     rows = _brief_members(document["objections"])
     title = f"Open objections, {as_of(document)}"
-    return Finding(document, [sheet(title, columns, rows, ("deadline_slot", "points", "issuer", "category"))])
+    sheets = [sheet(title, columns, rows, ("deadline_slot", "points", "issuer", "category"))]
+    if document["annulments"]:
+        sheets.append(_doubts_sheet("Enrolments that are called void", document["annulments"]))
+    return Finding(document, sheets)
+
+
+def _doubts_sheet(title: str, annulments: list[Document]) -> Sheet:
+    rows = [{**row, "arbiters": " ".join(map(short_did, row["arbiters"])) or None} for row in annulments]
+    return sheet(title, ("member", "registrar", "status", "waits_for", "left", "arbiters"), rows)
 
 
 @question(HISTORY)
 @click.argument("who", metavar="DID")
 @click.option("--record", type=click.IntRange(0), help="Only this record.")
 def history(document: Document) -> Finding:
-    """What happened to a member, from the blocks: who filed, objected, answered and ruled, and how it ended."""
+    """What happened to a member, from the blocks.  It says who filed, objected, answered and ruled, and how it
+    ended.
+    """
     events, number = document["events"], document["record"]
     rows = [{**event, "time": (event["time"] or "")[:19].replace("T", " ")} for event in events]
     columns = ("height", "time", "what", "number", "category", "points", "by", "score", "tier")

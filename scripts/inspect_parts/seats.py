@@ -12,7 +12,9 @@ from scripts.inspect_parts.question import question
 
 @question(VALIDATORS)
 def validators(document: dict[str, Any]) -> Finding:
-    """Who makes blocks, who is jailed, whose votes count lately, and how far a change of them has come."""
+    """Who makes blocks, who is jailed, and whose votes count.  It also says how far a change of validators has
+    come.
+    """
     return Finding(document, _sheets(document))
 
 

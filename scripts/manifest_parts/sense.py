@@ -212,7 +212,7 @@ class Walk:
     def _check_seated(self, nodes: tuple[str, ...], path: FieldPath) -> None:
         for name in nodes:
             if name not in self.seats:
-                raise Mistake(path, f"names {name}, which is no validator then")
+                raise Mistake(path, f"names {name}, which is not a validator then")
 
     def _check_speaks(self, speaks: Speaks, path: FieldPath) -> None:
         """Somebody without a seat at the beginning may still get one."""

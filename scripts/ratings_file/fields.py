@@ -42,8 +42,8 @@ def read_member(text: str) -> int:
     name = normalize("NFC", text)
     if _is_number(text) or not any(map(str.isalpha, name)) or len(name) > MAX_NAME:
         raise ValueError(
-            f"{text[:MAX_NAME]!a} is no member; a member is a whole number from 0 to 2**63 - 1, or a name of at most "
-            f"{MAX_NAME} characters, one of them a letter"
+            f"{text[:MAX_NAME]!a} is not a member; a member is a whole number from 0 to 2**63 - 1, or a name of at "
+            f"most {MAX_NAME} characters, one of them a letter"
         )
     return MAX_MEMBER + 1 + int.from_bytes(sha256(name.encode()).digest()[:8], "big") // 2
 
@@ -54,7 +54,9 @@ def read_points(text: str, category: RatingCategory) -> int:
     whole = _POINTS.fullmatch(text.replace("−", "-"))
     points = int(whole[1]) if whole else None
     if points is None or not category.low <= points <= category.high:
-        raise ValueError(f"{text!a} is no rating from {category.low} to {category.high}, a whole number{_hint(text)}")
+        raise ValueError(
+            f"{text!a} is not a rating from {category.low} to {category.high}, a whole number{_hint(text)}"
+        )
     return points
 
 
@@ -78,7 +80,7 @@ def read_time(text: str) -> int:
         if since >= timedelta():
             return since // timedelta(microseconds=1) * 1_000
     raise ValueError(
-        f"{text!a} is no time in seconds (or ms, µs, ns) since 1970, nor like 2010-11-08T18:45:11Z{_hint(text)}"
+        f"{text!a} is not a time in seconds (or ms, µs, ns) since 1970, nor like 2010-11-08T18:45:11Z{_hint(text)}"
     )
 
 

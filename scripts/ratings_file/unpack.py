@@ -83,7 +83,7 @@ def text_lines(path: Path) -> Generator[str, None, None]:
 def check_line(line: str) -> None:
     """Raises :class:`ValueError` where this is no line of text, or too long."""
     if found := _NO_TEXT.search(line):
-        raise ValueError(f"{found[0]!a} is no text; ratings are text in UTF-8, or in UTF-16 with a byte order mark")
+        raise ValueError(f"{found[0]!a} is not text; ratings are text in UTF-8, or in UTF-16 with a byte order mark")
     if len(line) > MAX_LINE:
         raise ValueError(f"longer than {MAX_LINE} characters: {line[:30]!a}…")
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from scripts.recount.council import Council, Seat, weights_of
 from scripts.recount.lives import REVOKED, Annulment, Guard, Leaving, Motion, Office, Record, Row, Voice, claim
 from scripts.recount.standing import Standing, heard, stands
+
+# Of these periods the longer is the better one.
+_MEMBERS_TIME = ("hearing_days", "appeal_days", "recovery_days", "annulment_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,13 @@ class Book:
         self.leavings: dict[bytes, Leaving] = {}
         self.annulments: dict[bytes, Annulment] = {}
         self.marks: dict[bytes, int] = {}
+        # What is attested of a member, by its code: by whom, on what, at which height, until which slot.
+        self.attributes: dict[bytes, dict[int, tuple[bytes, bytes, int, int]]] = {}
         self.enrolled: dict[bytes, int] = {}
         self.enrolled_by: dict[bytes, bytes] = {}
         self.consents: dict[bytes, tuple[int, int]] = {}  # since which date, to which version
         self.in_force: dict[int, int] = {self.version: 0}  # since which date
+        self.came: dict[int, int] = {self.version: 0}  # in the block at which height
         self.markers: dict[bytes, tuple[int, bool]] = {}  # until which slot something is not recorded; is it reopened
         self.roll: dict[bytes, int] = {}  # who has the arbiter's right, since which height
         self.rulings: defaultdict[tuple[bytes, bytes], Counter[str]] = defaultdict(Counter)
@@ -177,9 +184,19 @@ class Book:
 
     def _kept(self, record: Record, period: str) -> int:
         """A period of a record: as it was when it was filed, or as it is, whichever is better for the member."""
-        policies = self._policy_of(record.filing["policy_version"]), self.policy
-        days = [{**policy["periods"], **policy["rights"]}[period] for policy in policies]
-        return self._days(max(days) if period in ("hearing_days", "appeal_days") else min(days))
+        return self._better(record.filing["policy_version"], period)
+
+    def _better(self, version: int, period: str) -> int:
+        """The period of an earlier policy, or of the one in force, whichever is better for members."""
+        policies = self._policy_of(version), self.policy
+        days = [{**policy["periods"], **policy["rights"], **policy["identity"]}[period] for policy in policies]
+        return self._days(max(days) if period in _MEMBERS_TIME else min(days))
+
+    def lot(self, seed: bytes, since: int, barred: set[bytes], seats: int) -> list[bytes]:
+        """On whom a lot falls that was drawn at a height, or all that there are."""
+        able = [who for who, height in self.roll.items() if height < since and who not in barred]
+        able = [who for who in able if self.offices[who].serves("is_arbiter", self.date)]
+        return sorted(able, key=lambda who: sha256(b"goodfaith/lot/1" + seed + who).digest())[:seats]
 
     def _days(self, days: int) -> int:
         return max(1, int(days * self.policy["day_ms"] // self._slot_ms))

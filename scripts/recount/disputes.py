@@ -40,11 +40,9 @@ class Disputes(Book):
         if not record.lot:
             return []
         is_appeal = record.status == DRAWN and record.upheld
-        barred = {record.issuer, record.subject} | ({record.arbiter} if record.is_disputed else set())
-        seed = b"goodfaith/lot/1" + record.lot + record.subject + record.number.to_bytes(4, "big")
-        able = [who for who, since in self.roll.items() if since < record.lot_height and who not in barred]
-        able = [who for who in able if self.offices[who].serves("is_arbiter", self.date)]
-        return sorted(able, key=lambda who: sha256(seed + who).digest())[: 3 if is_appeal else 1]
+        stood_by = {record.reopener, record.arbiter} if record.is_disputed else set()
+        seed = record.lot + record.subject + record.number.to_bytes(4, "big")
+        return self.lot(seed, record.lot_height, {record.issuer, record.subject} | stood_by, 3 if is_appeal else 1)
 
     def waits_for_motion(self, record: Record) -> bool:
         """Whether there are too few arbiters for an appeal."""
@@ -109,8 +107,7 @@ class Disputes(Book):
                 self._tell("corrected", record.name)
                 if was_disputed:
                     record.settle()
-                    record.arbiter = b"" if record.upheld else record.arbiter
-                    record.upheld, record.grounds = 0, b""
+                    record.upheld, record.arbiter, record.grounds = 0, b"", b""
         if was_disputed and took:
             self._deed(who, "fell on appeal" if upheld else "fell")
 

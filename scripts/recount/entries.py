@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from chain.entries import (
     RATING_STATUS_NAMES,
     Account,
+    Attributes,
     Authority,
     CategorySum,
     Clock,
     Docket,
     Entry,
+    Held,
     Marker,
     Member,
     Motion,
@@ -48,6 +50,7 @@ from chain.statekeys import (
     RULES_KEY,
     VALIDATORS_KEY,
     account_key,
+    attributes_key,
     authority_key,
     marker_key,
     member_key,
@@ -109,7 +112,10 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     yield VALIDATORS_KEY, _validators(recount.council)
     yield RULES_KEY, Rules(recount.version, recount.rules[recount.version]["digest"], *(recount.announced or (0, 0)))
     for version, rules in recount.rules.items():
-        yield policy_key(version), PolicyText(rules["document"], recount.in_force.get(version, 0))
+        yield (
+            policy_key(version),
+            PolicyText(rules["document"], recount.in_force.get(version, 0), recount.came.get(version, 0)),
+        )
     for key in recount.accounts:
         whose = recount.owner.get(key, b""), recount.successor.get(key, b"")
         yield (
@@ -151,18 +157,31 @@ def _identities(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
     for who, (key, slot, is_final) in recount.recoveries.items():
         yield recovery_key(who), Recovery(key, slot, int(is_final))
     for who, leaving in recount.leavings.items():
-        yield leaving_key(who), Leaving(leaving.due, int(leaving.is_void), leaving.cursor)
+        yield leaving_key(who), Leaving(leaving.due, int(leaving.is_void), leaving.cursor, leaving.version)
     for who, about in recount.annulments.items():
-        yield (
-            annulment_key(who),
-            Annulment(about.registrar, about.reason, about.due, int(about.is_heard), about.grounds),
-        )
+        yield annulment_key(who), _annulment(about)
     for key, slot in recount.marks.items():
         yield left_key(key), Left(slot)
 
 
+def _annulment(about: lives.Annulment) -> Annulment:
+    return Annulment(
+        registrar=about.registrar,
+        reason=about.reason,
+        due_slot=about.due,
+        status=(lives.HEARING, lives.DRAWN, lives.GRANTED).index(about.stage),
+        grounds=about.grounds,
+        arbiter=about.granter,
+        lot=about.lot,
+        lot_height=about.lot_height,
+        votes=tuple(about.votes),
+    )
+
+
 def _entries_about(recount: Recount, member: bytes) -> Iterator[tuple[bytes, Entry]]:
     yield member_key(member), _member(recount, member)
+    if held := tuple(Held(code, *about) for code, about in sorted(recount.attributes.get(member, {}).items())):
+        yield attributes_key(member), Attributes(min(each.expires_slot for each in held), held)
     for (rater, code), rating in recount.ratings[member].items():
         yield rating_key(member, rater, code), _rating(rating)
     for record in recount.about(member):
@@ -239,6 +258,7 @@ def _record(record: lives.Record) -> Record:
         lot=record.lot,
         lot_height=record.lot_height,
         arbiter=record.arbiter,
+        reopener=record.reopener,
         votes=tuple(record.votes),
         grounds=record.grounds,
         statement=record.statement,

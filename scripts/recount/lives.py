@@ -13,6 +13,8 @@ STANDING, REPAIR_ASKED, REPAIR_REFERRED, REPAIR_DRAWN = "standing", "repair aske
 OBJECTED, MAINTAINED, DRAWN = "objected", "maintained", "drawn"
 COUNTING = (STANDING, REPAIR_ASKED, REPAIR_REFERRED, REPAIR_DRAWN)
 DISPUTED = (OBJECTED, MAINTAINED, DRAWN)
+# Stage of an annulment, beside DRAWN
+HEARING, GRANTED = "hearing", "granted"
 # Status of an authority
 ACTIVE, SUSPENDED, REVOKED = "active", "suspended", "revoked"
 # Status of a motion
@@ -57,6 +59,7 @@ class Record:
     appealable_until: int = 0
     lot: bytes = b""
     lot_height: int = 0
+    reopener: bytes = b""
     arbiter: bytes = b""
     votes: list[tuple[bytes, int]] = field(default_factory=list)
     grounds: bytes = b""
@@ -125,22 +128,38 @@ class Guard:
 
 @dataclass(slots=True)
 class Leaving:
-    """Somebody goes; ``cursor`` is the key that is forgotten next, once the first were."""
+    """Somebody goes; ``cursor`` is the key that is forgotten next, once the first were.
+
+    It consented to the policy of ``version``.
+    """
 
     due: int
+    version: int
     is_void: bool = False
     cursor: bytes = b""
 
 
 @dataclass(slots=True)
 class Annulment:
-    """An enrolment is said to be void."""
+    """An enrolment is said to be void: the ``stage`` is a hearing, a lot that was drawn, or that it was granted.
+
+    ``granter`` granted it; where there is one, and it is open again, that is the appeal.
+    """
 
     registrar: bytes
     reason: bytes
     due: int
-    is_heard: bool = False
+    stage: str = HEARING
     grounds: bytes = b""
+    granter: bytes = b""
+    lot: bytes = b""
+    lot_height: int = 0
+    votes: list[tuple[bytes, int]] = field(default_factory=list)
+
+    @property
+    def is_appeal(self) -> bool:
+        """Whether three are to rule, who did not before."""
+        return self.stage == DRAWN and bool(self.granter)
 
 
 class Account(NamedTuple):

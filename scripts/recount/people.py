@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.recount.lives import REVOKED, Row, claim
-from scripts.recount.persons import Persons
+from scripts.recount.enrolments import Enrolments
+from scripts.recount.lives import ACTIVE, REVOKED, Row, claim
 
 # What answers somebody, happens once, or belongs to the validators' own affairs, is never too much.
 FREE = (
@@ -26,7 +26,7 @@ BLOCK_ROOM = 4_096
 UNLIMITED = 2**32 - 1
 
 
-class People(Persons):
+class People(Enrolments):
     """The book, and what its members write in it."""
 
     # --------------------------------------------------------------------------------------------------- quotas
@@ -42,6 +42,7 @@ class People(Persons):
     def _count_quota(self, row: Row, actor: bytes, who: bytes) -> None:
         most, quotas = self._quota(who), self.policy["quotas"]
         answers = row["kind"] in FREE or (row["kind"] in ("repair", "annul") and row["step"] > 1)
+        answers = answers or (row["kind"] == "attest" and not row["digest"])
         if answers or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
             return
         day, used = self.written.get(actor, (0, 0))
@@ -97,6 +98,33 @@ class People(Persons):
     def _anchor(self, actor: bytes, who: bytes) -> None:
         holds_office = who in self.offices and self.offices[who].status != REVOKED
         claim(holds_office or self.council.has(actor) or self._member(actor), "a stranger anchors a report")
+
+    # ------------------------------------------------------------------------------------------------ attributes
+
+    def _attest(self, row: Row, who: bytes) -> None:
+        subject, code = self._member(row["subject"]), row["attribute"]
+        held = self.attributes.get(subject, {})
+        old = held.get(code) if code in held and held[code][3] > self.slot else None
+        if not row["digest"]:
+            claim(old and who in (subject, old[0]), "what nobody attests is taken back, or by a stranger")
+            del held[code]
+        else:
+            known = [each for each in self.policy.get("attribute", []) if each["code"] == code]
+            claim(known and not known[0]["closed"], "something is attested that the policy does not know")
+            office = self._office(who)
+            claim(office.status == ACTIVE and office.is_in_term(self.date), "attested out of office")
+            claim(code in office.terms["categories"] and who != subject, "attested without an accreditation")
+            claim(old is None or old[0] == who, "attested over another's word")
+            days = self._days(known[0]["valid_days"])
+            claim(self.date < row["until_slot"] <= self.date + days, "attested for too long, or for the past")
+            held[code] = who, row["digest"], self.height, row["until_slot"] - self.lost
+        self._keep_attributes(subject, held)
+
+    def _keep_attributes(self, who: bytes, held: dict[int, tuple[bytes, bytes, int, int]]) -> None:
+        """Those that have not ended."""
+        self.attributes.pop(who, None)
+        if kept := {code: about for code, about in held.items() if about[3] > self.slot}:
+            self.attributes[who] = kept
 
     def _move_to(self, new_key: bytes, old_key: bytes, who: bytes) -> None:
         """What was written today stays written."""

@@ -1,10 +1,10 @@
-"""Whose a key is, and how that changes: guardians, recoveries, who leaves, and what is void."""
+"""Whose a key is, and how that changes: guardians, recoveries, who leaves."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from scripts.recount.lives import ACTIVE, Annulment, Guard, Leaving, Row, claim
+from scripts.recount.lives import ACTIVE, Guard, Leaving, Row, claim
 from scripts.recount.voices import Voices
 
 KEYS_A_VISIT = 16
@@ -13,8 +13,9 @@ KEYS_A_VISIT = 16
 class Persons(Voices):
     """The book, and what people do about the keys that they have, had, and will have."""
 
-    def _identity_slots(self, period: str) -> int:
-        return self._days(self.policy["identity"][period])
+    def _identity_slots(self, who: bytes, period: str) -> int:
+        """As the policy has it that a member consented to, or the one in force, whichever is better for it."""
+        return self._better(self.consents[who][1], period)
 
     # ----------------------------------------------------------------------------------------------- guardians
 
@@ -28,7 +29,7 @@ class Persons(Voices):
     def _name(self, row: Row, who: bytes) -> None:
         self._member(row["actor"])
         now = self._named(who)
-        until = self.slot + self._identity_slots("recovery_days")
+        until = self.slot + self._identity_slots(who, "recovery_days")
         if now:
             self.guards[who] = Guard(now, row["commitment"], until, until)
         else:
@@ -46,7 +47,7 @@ class Persons(Voices):
             guard = self.guards[who]
             if 0 < guard.coming_from <= self.slot:
                 guard.coming, guard.coming_from = b"", 0
-            guard.now, guard.undo_until = now, self.slot + self._identity_slots("recovery_days")
+            guard.now, guard.undo_until = now, self.slot + self._identity_slots(who, "recovery_days")
 
     # ------------------------------------------------------------------------------------------------ recovery
 
@@ -63,7 +64,11 @@ class Persons(Voices):
         else:
             registrar = self.who(row["registrar"])
             claim(not is_undoing, "an undoing by nobody")
-            claim(self.policy["identity"]["registrar"] == "recovers", "a recovery by a registrar that may not")
+            policies = self.policy, self._policy_of(self.consents[who][1])
+            claim(
+                all(policy["identity"]["registrar"] == "recovers" for policy in policies),
+                "a recovery by a registrar that may not",
+            )
             claim(registrar and registrar == self.enrolled_by[who], "a recovery by another registrar")
             claim(self.offices[registrar].serves("is_registrar", self.date), "a recovery by no registrar")
         claim(not self._holds_office(who), "a recovery of an office")
@@ -75,7 +80,7 @@ class Persons(Voices):
         was_vetoed, say_both = who in self.recoveries, bool(row["guardians"] and row["registrar"])
         claim(not was_vetoed or not self.recoveries[who][0], "two recoveries at a time")
         claim(not was_vetoed or say_both, "a recovery again, right after a veto")
-        due = self.slot + self._identity_slots("recovery_days")
+        due = self.slot + self._identity_slots(who, "recovery_days")
         self.recoveries[who] = actor, due, was_vetoed and say_both
         self._tell("recovery asked", who)
         if who in self.leavings:
@@ -113,55 +118,22 @@ class Persons(Voices):
             key, due, is_final = self.recoveries.get(who, (b"", 0, False))
             claim(key and due > self.slot, "a veto of nothing")
             claim(not is_final, "a veto of what guardians and a registrar say after one")
-            self.recoveries[who] = b"", self.slot + self._identity_slots("recovery_days"), False
+            self.recoveries[who] = b"", self.slot + self._identity_slots(who, "recovery_days"), False
         else:
             claim(who in self.leavings and self.leavings[who].due > self.slot, "somebody stays who did not leave")
             del self.leavings[who]
 
-    # ------------------------------------------------------------------------------------- who leaves, what is void
+    # -------------------------------------------------------------------------------------------------- who leaves
 
     def _leave(self, row: Row, who: bytes) -> None:
         self._member(row["actor"])
         claim(not self._holds_office(who) and who not in self.leavings, "an office leaves, or somebody twice")
-        due = self.slot + self._identity_slots("leave_days")
+        due = self.slot + self._identity_slots(who, "leave_days")
         if who in self.recoveries:
             due = max(due, self.recoveries[who][1] + 1)
-        self.leavings[who] = Leaving(due)
+        self.leavings[who] = Leaving(due, self.consents[who][1])
         self._tell("leaving", who)
         self._can_be_undone(who)
-
-    def _annul(self, row: Row, who: bytes) -> None:
-        subject = self._member(row["subject"])
-        period = self._identity_slots("annulment_days")
-        if row["step"] == 1:
-            claim(
-                self._serves(who, "is_registrar") and row["actor"] == self.current[who], "an annulment by no registrar"
-            )
-            signer = self.enrolled_by[subject]
-            claim(signer in (b"", who) or not self._serves(signer, "is_registrar"), "an annulment by another registrar")
-            claim(not self._holds_office(subject), "an annulment of an office")
-            claim(subject not in self.annulments, "two annulments at a time")
-            self.annulments[subject] = Annulment(who, row["reason"], self.slot + period)
-            return
-        claim(subject in self.annulments, "a decision about no annulment")
-        annulment = self.annulments[subject]
-        claim(annulment.due > self.slot, "a decision that comes too late")
-        if row["step"] == 2:
-            claim(who == subject and not annulment.is_heard, "an objection by another, or a second one")
-            annulment.is_heard, annulment.due, annulment.grounds = True, self.slot + period, row["reason"]
-            return
-        claim(self._serves(who, "is_arbiter") and who not in (subject, annulment.registrar), "annulled by no arbiter")
-        claim(annulment.is_heard, "annulled before the member was heard")
-        del self.annulments[subject]
-        if row["step"] == 3 and not self._holds_office(subject):
-            self.leavings[subject] = Leaving(self.slot, is_void=True)
-
-    def _annulment_due(self, who: bytes) -> None:
-        annulment = self.annulments[who]
-        if annulment.is_heard:
-            del self.annulments[who]
-        else:
-            annulment.is_heard, annulment.due = True, self.slot + self._identity_slots("annulment_days")
 
     def _leaving_due(self, who: bytes) -> None:
         """Nothing is tied to it any more."""
@@ -175,6 +147,7 @@ class Persons(Voices):
                 self.guards,
                 self.recoveries,
                 self.annulments,
+                self.attributes,
             ):
                 kept.pop(who, None)
             self.ratings.pop(who, None)
@@ -184,7 +157,7 @@ class Persons(Voices):
                 del self.leavings[who]
                 return
         key = leaving.cursor or who
-        stays = max(self._identity_slots("return_days"), self.max_expiry_blocks + 1)
+        stays = max(self._better(leaving.version, "return_days"), self.max_expiry_blocks + 1)
         for _ in range(KEYS_A_VISIT):
             self.marks[key] = self.slot + stays
             follower = self.successor.get(key, b"")

@@ -120,6 +120,8 @@ class Recount(People, Disputes):
                 self._leave(row, who)
             case "anchor":
                 self._anchor(actor, who)
+            case "attest":
+                self._attest(row, who)
             case "rotate":
                 self._rotate(row["new_key"], actor, who)
             case "record" | "reopen":
@@ -168,6 +170,7 @@ class Recount(People, Disputes):
         due += [(slot, "y", who) for who, (_, slot, _) in self.recoveries.items()]
         due += [(leaving.due, "l", who) for who, leaving in self.leavings.items()]
         due += [(annulment.due, "u", who) for who, annulment in self.annulments.items()]
+        due += [(min(end for *_, end in held.values()), "x", who) for who, held in self.attributes.items()]
         due += [(slot, "w", (sha256(b"goodfaith/left/1" + key).digest(), key)) for key, slot in self.marks.items()]
         queue: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         for _, kind, about in sorted(row for row in due if row[0] <= self.slot):
@@ -225,6 +228,8 @@ class Recount(People, Disputes):
                 self._leaving_due(about)
             case "u" if about in self.annulments:
                 self._annulment_due(about)
+            case "x" if about in self.attributes:
+                self._keep_attributes(about, self.attributes[about])
             case "w":
                 del self.marks[about[1]]
 
@@ -232,6 +237,7 @@ class Recount(People, Disputes):
         """Nobody stands worse right after an amendment than right before it."""
         before = {member: self.standing(member) for member in self.enrolled}
         self.version, self.announced, self.in_force[version] = version, None, self.date
+        self.came[version] = self.height
         for member, old in before.items():
             new = self.standing(member)
             if new.score < old.score or new.level < old.level:
@@ -266,7 +272,7 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
-        about[-1].arbiter = self.who(row["arbiter"]) if is_reopened else b""
+        about[-1].reopener = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
 
@@ -371,6 +377,8 @@ class Recount(People, Disputes):
                 record = self._find({**proposal, "kind": "judge"})
                 claim(self.waits_for_motion(record), "a motion on what no motion decides")
                 self._decide(record, proposal["verdict"])
+            case "judge enrolment":
+                self._judge_enrolment(self._member(proposal["subject"]), proposal["verdict"])
             case "suspend" | "revoke" | "restore" as kind:
                 who = self.who(proposal["authority"])
                 claim(self._office(who).status in _POSSIBLE_FROM[kind], f"a motion to {kind} that was not possible")

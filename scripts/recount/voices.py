@@ -65,7 +65,8 @@ class Voices(Book):
         voice = self._voice(who, self._member(row["rater"]), row["category"])
         claim(voice.status == "standing", "an objection to a rating that was answered or asked about")
         voice.status, voice.grounds = "disputed", row["grounds"]
-        voice.deadline = self.slot + self._days(self.policy["raters"]["answer_days"])
+        version = max(version for version, height in self.came.items() if height <= voice.height)
+        voice.deadline = self.slot + self._days(self._policy_of(version)["raters"]["answer_days"])
 
     def _reply(self, row: Row, who: bytes) -> None:
         voice = self._voice(self._member(row["subject"]), who, row["category"])

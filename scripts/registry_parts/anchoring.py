@@ -16,7 +16,8 @@ from scripts.registry_parts.session import Session, sends
 @click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
 @sends
 def anchor(session: Session, manifest: Path) -> VerifiedTransaction:
-    """Stand by a report: its digests, from the MANIFEST that `audit.py --anchor` wrote, with your signature.
+    """Stand by a report, with your signature.  Its digests are those of the MANIFEST that `audit.py --anchor`
+    wrote.
 
     Nothing follows from it in the register; whoever has the data can make the report again and compare.
     """

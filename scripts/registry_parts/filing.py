@@ -65,7 +65,7 @@ def maintain(session: Session, member: bytes, number: int, reason: bytes) -> Ver
 
 @click.group()
 def rule() -> None:
-    """Rule on a maintained record, as an arbiter on whom the lot fell.
+    """Rule on a record, as an arbiter on whom the lot fell.  Its issuer has maintained it.
 
     Once the issuer maintains a record, both sides are heard; when the hearing ends, a lot is drawn.  `records DID`
     names who rules then and until when, and `status` of an arbiter lists what waits for it.  On an appeal three are
@@ -89,7 +89,7 @@ def strike(session: Session, member: bytes, number: int, reason: bytes) -> Verif
 @document("reason", "the reason of the ruling")
 @sends
 def uphold(session: Session, member: bytes, number: int, reason: bytes) -> VerifiedTransaction:
-    """Uphold record NUMBER about DID: it stands, or is not repaired; the member can appeal once."""
+    """Uphold record NUMBER about DID: it stands, or is not repaired.  The member can appeal once."""
     return session.sign(Rule(member, number, UPHOLD, reason))
 
 

@@ -46,7 +46,7 @@ def import_table(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """File the records or ratings of a table, or what a list VOUCHED.td says.
+    """File the records or ratings of a table, or a VOUCHED.td.
 
     The first line names the columns.  Ratings: member, category, points.  Records: also established (a date), evidence
     (a file beside the table) or evidence_digest, and where the category wants them severity, reason or reason_digest.

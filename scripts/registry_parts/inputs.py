@@ -21,7 +21,7 @@ from chain.errors import OperatorError, Refused
 from chain.genesis import Genesis
 from chain.governance import MAX_WAIT_DAYS
 from chain.keys import KEY_BYTES, SIGNATURE_BYTES, key_from_did
-from chain.policy import Category, Policy, RatingCategory
+from chain.policy import Attribute, Category, Policy, RatingCategory
 
 DIGEST_BYTES = 32
 SALT_BYTES = 16
@@ -33,7 +33,7 @@ _MAX_SHOWN = 12
 _DAYS = re.compile(r"(\d{1,6})d")
 _NUMBER = re.compile(r"-?\d{1,18}")
 
-_Kind = TypeVar("_Kind", Category, RatingCategory)
+_Kind = TypeVar("_Kind", bound=Category | RatingCategory | Attribute)
 _Command: TypeAlias = Callable[..., Any]
 
 
@@ -121,7 +121,9 @@ def _salt_of(file: Path) -> bytes:
     except ValueError:
         salt = b""
     if len(salt) != SALT_BYTES:
-        raise OperatorError(f"{kept} is no salt of {2 * SALT_BYTES} hexadecimal digits; take it from where it was kept")
+        raise OperatorError(
+            f"{kept} is not a salt of {2 * SALT_BYTES} hexadecimal digits; take it from where it was kept"
+        )
     return salt
 
 
@@ -152,7 +154,7 @@ def find_category(categories: Mapping[int, _Kind], text: str) -> _Kind:
     choice = found or [item for _, item in sorted(categories.items())]
     shown = ", ".join(f"{item.code} {item.name}" for item in choice[:_MAX_SHOWN])
     more = ", …" if len(choice) > _MAX_SHOWN else ""
-    what = "fits several categories" if found else "is no category of the policy in force"
+    what = "fits several categories" if found else "is not a category of the policy in force"
     raise OperatorError(f"{text!r} {what}; choose from {shown or 'none: the policy knows none of this kind'}{more}")
 
 
@@ -193,7 +195,7 @@ def read_slot(genesis: Genesis, text: str, now_slot: int, option: str) -> int:
             slot = genesis.slot_at(_moment_ms(text))
         except (ValueError, OverflowError) as error:
             raise OperatorError(
-                f"{option} {text!r} is no time; write 2026-03-01, 2026-03-01T12:00, now, or a slot"
+                f"{option} {text!r} is not a time; write 2026-03-01, 2026-03-01T12:00, now, or a slot"
             ) from error
     if abs(slot) > SLOT_LIMIT:
         raise OperatorError(f"{option} {text!r} is beyond what a slot can count")

@@ -16,6 +16,7 @@ import click
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     CONTEST,
     DENY,
     GRANT,
@@ -168,7 +169,7 @@ def name(session: Session, keys: tuple[bytes, ...], threshold: int, out: Path) -
 @guardians.command("none")
 @sends
 def nobody(session: Session) -> VerifiedTransaction:
-    """Have no guardians any more, once the delay in which they can undo this is over."""
+    """Have no guardians any more.  That holds once the delay is over in which they can undo it."""
     return session.sign(NameGuardians(b""))
 
 
@@ -194,7 +195,7 @@ def _read_circle(path: Path) -> tuple[int, tuple[bytes, ...], bytes]:
 @keyed
 @as_json
 def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry: int | None, as_json: bool) -> None:
-    """Say that DID moves to a new key, as its guardian, or as the registrar who enrolled it.
+    """Say that DID moves to a new key, as its guardian.  The registrar who enrolled it may say so too.
 
     Be sure who asks you. Prints a token for the new key's `recover --voucher` or `undo --voucher`.
     """
@@ -215,7 +216,7 @@ def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry
 @_vouchers
 @sends
 def recover(session: Session, member: bytes, circle: Path | None, tokens: tuple[str, ...]) -> VerifiedTransaction:
-    """Move DID to your key, which is new, as its guardians or its registrar say.
+    """Move DID to your new key, as its guardians say.  Its registrar may say so too.
 
     The key that DID has can veto that until the delay is over.  After a veto guardians and registrar together cannot be
     stopped again: give the registrar's --voucher beside those of the guardians.
@@ -229,7 +230,7 @@ def recover(session: Session, member: bytes, circle: Path | None, tokens: tuple[
 @_vouchers
 @sends
 def undo(session: Session, member: bytes, circle: Path | None, tokens: tuple[str, ...]) -> VerifiedTransaction:
-    """Undo what DID's key did lately against its guardians: DID moves to your key, which is new, at once."""
+    """Undo what DID's key did lately against its guardians.  DID moves to your key, which is new, at once."""
     return _moved(session, member, UNDO, circle, tokens)
 
 
@@ -264,7 +265,7 @@ def _word(
 @click.argument("what", type=click.Choice(("recovery", "leaving")))
 @sends
 def veto(session: Session, what: str) -> VerifiedTransaction:
-    """Stop a recovery that would move you to another key, or stay after all."""
+    """Stop your move to another key, or stay after all.  The move is a recovery that others began."""
     return session.sign(Veto(RECOVERY if what == "recovery" else LEAVE))
 
 
@@ -284,7 +285,10 @@ def leave(session: Session) -> VerifiedTransaction:
 
 @click.group()
 def annul() -> None:
-    """Say that an enrolment is void, object to that, or decide."""
+    """Say an enrolment is void, object, decide or appeal.
+
+    Both are heard first; then a lot names the arbiter, whose `status` says so.  What it grants can be appealed.
+    """
 
 
 def _annuls(what: str, step: int, help_text: str, paper: str) -> None:
@@ -298,5 +302,15 @@ def _annuls(what: str, step: int, help_text: str, paper: str) -> None:
 
 _annuls("ask", ANNUL, "Say that the enrolment of DID is void, as a registrar.", "the written reason")
 _annuls("object", CONTEST, "Object, as the member DID.", "the grounds of the objection")
-_annuls("grant", GRANT, "Annul the enrolment of DID, as an arbiter: DID is forgotten.", "the reason of the decision")
-_annuls("deny", DENY, "Leave the enrolment of DID as it is, as an arbiter.", "the reason of the decision")
+_annuls(
+    "grant", GRANT, "Annul the enrolment of DID, as the arbiter on whom the lot fell.", "the reason of the decision"
+)
+_annuls(
+    "appeal", APPEAL, "Appeal, as the member DID, against an annulment that was granted.", "the grounds of the appeal"
+)
+_annuls(
+    "deny",
+    DENY,
+    "Leave the enrolment of DID as it is, as the arbiter on whom the lot fell.",
+    "the reason of the decision",
+)

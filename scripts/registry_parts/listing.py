@@ -49,14 +49,32 @@ def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as
 
 
 def matters_to_rule(session: Session) -> list[dict[str, Any]]:
-    """The records on which the lot says that a key rules, the nearest deadline first."""
-    did, names = did_from_key(session.secret.public), ("member", "number", "category", "points", "status", "issuer")
-    found = session.node.ask(client.document(OBJECTIONS.url()))["objections"]
-    return [
-        {**{name: row[name] for name in names}, "until": moment_of(session.genesis, row["deadline_slot"])}
-        for row in found
-        if did in row["arbiters"]
-    ]
+    """The records and annulments on which the lot says that a key rules, the nearest deadline first."""
+    did = did_from_key(session.secret.public)
+    found = session.node.ask(client.document(OBJECTIONS.url()))
+    rows = [*found["objections"], *map(_as_record, found["annulments"])]
+    mine = sorted((row for row in rows if did in row["arbiters"]), key=lambda row: int(row["deadline_slot"]))
+    return [_matter(session, row, "member") for row in mine]
+
+
+def open_matters(session: Session) -> list[dict[str, Any]]:
+    """What is about a key's owner, and somebody has to act on, the nearest deadline first."""
+    did = did_from_key(session.secret.public)
+    records = session.node.ask(client.records(session.secret.public))["records"]
+    doubts = session.node.ask(client.document(OBJECTIONS.url()))["annulments"]
+    rows = [*records, *(_as_record(row) for row in doubts if row["member"] == did)]
+    mine = sorted((row for row in rows if row["deadline_slot"]), key=lambda row: int(row["deadline_slot"]))
+    return [_matter(session, row, "waits_for", "deadline_slot") for row in mine]
+
+
+def _as_record(annulment: dict[str, Any]) -> dict[str, Any]:
+    """An annulment in the columns of a record."""
+    return {**annulment, "number": None, "category": "annulment", "points": None, "issuer": annulment["registrar"]}
+
+
+def _matter(session: Session, row: dict[str, Any], *more: str) -> dict[str, Any]:
+    names = (*more, "number", "category", "points", "status", "issuer")
+    return {**{name: row[name] for name in names}, "until": moment_of(session.genesis, row["deadline_slot"])}
 
 
 @click.command()

@@ -11,7 +11,7 @@ from chain.actions import STRIKE, UPHOLD, Propose
 from chain.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.codec import U32_MAX, U64_MAX
 from chain.errors import Reason, Refused
-from chain.policy import load_policy
+from chain.policy import Attribute, Category, load_policy
 from chain.proposals import (
     ARBITER,
     MAX_WEIGHT,
@@ -21,6 +21,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     ReleaseValidator,
     RemoveValidator,
     ReplaceValidator,
@@ -69,8 +70,9 @@ def accredit(
 
     Its terms are the categories that it may file in, its rights, and from when until when.
     """
-    known = session.policy.categories
-    codes = set(known) if all_categories else {find_category(known, text).code for text in categories}
+    policy = session.policy
+    known: dict[int, Category | Attribute] = {**policy.categories, **policy.attributes}
+    codes = set(policy.categories) if all_categories else {find_category(known, text).code for text in categories}
     rights = REGISTRAR * registrar | ARBITER * arbiter
     genesis, now_slot = session.genesis, session.account["slot"]
     from_slot = max(0, read_slot(genesis, from_when, now_slot, "--from"))
@@ -84,8 +86,22 @@ def accredit(
 @click.option("--verdict", type=click.Choice(("strike", "uphold")), required=True)
 @sends
 def judge(session: Session, key: bytes, number: int, verdict: str) -> VerifiedTransaction:
-    """Decide the appeal against record NUMBER about DID, where there are too few arbiters for three."""
+    """Decide an appeal, where there are too few arbiters.  It is that against record NUMBER about DID, which three
+    arbiters decide otherwise.
+    """
     return session.sign(Propose(Judge(key, number, STRIKE if verdict == "strike" else UPHOLD)))
+
+
+@motion.command("judge-enrolment")
+@_key
+@click.option("--verdict", type=click.Choice(("strike", "uphold")), required=True)
+@sends
+def judge_enrolment(session: Session, key: bytes, verdict: str) -> VerifiedTransaction:
+    """Decide the appeal against the annulment of DID's enrolment, where there are too few arbiters for three.
+
+    To uphold is to say that the enrolment is void.
+    """
+    return session.sign(Propose(JudgeEnrolment(key, STRIKE if verdict == "strike" else UPHOLD)))
 
 
 @motion.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG, as_json, importing
+from p2p.local.commandline import EXIT_WRONG, as_json, importing
+from p2p.local.startup import EXIT_MISTAKE
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ _file = click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Pa
 
 @click.group()
 def policy() -> None:
-    """Write, check and compare policies: what may be recorded, and what follows from it.
+    """Write, check and compare policies.  A policy says what may be recorded, and what follows from it.
 
     No node is needed.  scripts/docs/policy.md tells every key.
     """
@@ -46,7 +47,7 @@ def new(file: Path, name: str | None) -> None:
 @as_json
 @click.pass_context
 def check(context: click.Context, file: Path, as_json: bool) -> None:
-    """Say what is wrong in a policy, and what is hardly meant, by line.
+    """Say what is wrong or hardly meant in a policy, by line.
 
     Exit codes: 0 nothing, 1 warnings, 2 mistakes.
     """
@@ -71,7 +72,8 @@ def check(context: click.Context, file: Path, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def diff(context: click.Context, old: Path, new: Path, as_json: bool) -> None:
-    """Say what changes if the policy NEW follows the policy OLD: files, or names of policies that ship.
+    """Say what changes if the policy NEW follows the policy OLD.  Each is a file, or the name of a policy that
+    ships.
 
     What gets worse for members, and the notice that it takes.  Exit codes: 0 NEW may follow, 1 it may not, 2 a mistake
     in a file.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from chain.codec import U32_MAX
-from chain.language import LANGUAGE, NO_LIMIT, names
+from chain.language import LANGUAGE, MAX_CATEGORIES, NO_LIMIT, names
 from chain.policy import Category, Policy, RatingCategory, policy_of
 from chain.tables import FieldPath, Mistake
 
@@ -55,6 +55,9 @@ def mistakes(document: Any) -> list[Mistake]:
 def _replace(document: Any, path: FieldPath) -> bool:
     """Whether a document can do without what is at ``path``, or with something else there."""
     match path:
+        case ["attribute", int(at), *_]:
+            document["attribute"][at] = {"code": U32_MAX - MAX_CATEGORIES - at, "name": "…", "valid_days": 1}
+            return True
         case ["category" | "rating" as kind, int(at), *_]:
             document[kind][at] = {"code": U32_MAX - at, "name": "…", "min": 0, "max": 0}
             return True
@@ -82,7 +85,18 @@ def doubts(policy: Policy, document: Mapping[str, Any]) -> list[Doubt]:
         *_of_offices(policy),
         *_of_ratings(policy, document),
         *_of_quotas(policy, document),
+        *_of_attributes(policy, document),
     ]
+
+
+def _of_attributes(policy: Policy, document: Mapping[str, Any]) -> Iterator[Doubt]:
+    for number, row in enumerate(document.get("attribute", [])):
+        attribute = policy.attributes[row["code"]]
+        if attribute.valid_days > policy.retention_days:
+            text = f"{attribute.name!r} may stand longer than any record ({policy.retention_days} days)"
+            yield Doubt(("attribute", number, "valid_days"), text)
+        if attribute.is_closed:
+            yield Doubt(("attribute", number, "closed"), f"{attribute.name!r} can never be attested")
 
 
 def _of_time(policy: Policy, document: Mapping[str, Any]) -> Iterator[Doubt]:
@@ -106,7 +120,7 @@ def _of_time(policy: Policy, document: Mapping[str, Any]) -> Iterator[Doubt]:
 
 def _of_names(document: Mapping[str, Any]) -> Iterator[Doubt]:
     seen: dict[str, FieldPath] = {}
-    for kind in ("category", "rating"):
+    for kind in ("category", "rating", "attribute"):
         for number, row in enumerate(document.get(kind, [])):
             name = row["name"].casefold()
             if name in seen:

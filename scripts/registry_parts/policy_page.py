@@ -28,23 +28,23 @@ _WIDTH = 110
 _INTRODUCTION = f"""\
 # What a policy can say
 
-    uv run scripts/registry.py policy reference --write
+    .uv/bin/uv run scripts/registry.py policy reference --write
 
 A policy is a TOML file of language {LANGUAGE}. Every number is an integer, so that every node computes the same score;
 times are whole days, at most {MAX_DAYS:,}. Here is every key; the tables are those that the code reads files by.
 
-    uv run scripts/registry.py policy new FILE.toml         # a commented file that passes
-    uv run scripts/registry.py policy check FILE.toml       # mistakes and warnings, by line
-    uv run scripts/registry.py policy diff OLD.toml NEW.toml  # what an amendment changes, and its notice
-    uv run scripts/testnet.py --policy FILE.toml            # real nodes under it
+    .uv/bin/uv run scripts/registry.py policy new FILE.toml         # a commented file that passes
+    .uv/bin/uv run scripts/registry.py policy check FILE.toml       # mistakes and warnings, by line
+    .uv/bin/uv run scripts/registry.py policy diff OLD.toml NEW.toml  # what an amendment changes, and its notice
+    .uv/bin/uv run scripts/testnet.py --policy FILE.toml            # real nodes under it
 
 **amendment** says which way a change is the worse one for members: it takes `worse_notice_days`, and nothing that is
 recorded already is touched by it.
 
 Policies to begin with are in `chain/policies/`, each figure with its source: `marketplace` (members rate members),
 `municipal` (a city's register), `suppliers` (exclusions that stand while they are disputed; three deficiencies close
-a tier: `cap_records`), `licences` (a licence as a dated attribute: a record of no points whose evidence is the salted
-digest, and which ends with the licence's term), `maintainers` (receipts, reasons, ratings that end;
+a tier: `cap_records`), `licences` (suspensions with deadlines; the licence itself is an attribute: a salted digest that
+ends with its term), `maintainers` (receipts, reasons, ratings that end;
 `registry.py import VOUCHED.td`).
 
 A policy cannot say: points that fade day by day (a record counts whole until it ends, a rating until `rating_days`);
@@ -58,6 +58,7 @@ _HEADINGS = {
     "severity": "`[[severity]]`",
     "category": "`[[category]]`",
     "rating": "`[[rating]]`",
+    "attribute": "`[[attribute]]`",
 }
 
 
@@ -151,6 +152,7 @@ _ROWS: dict[str, tuple[dict[str, str], ...]] = {
         {"code": "101", "name": '"commendation"', "min": "5", "max": "5", "ceiling": "20"},
     ),
     "rating": ({"code": "1", "name": '"dealing"', "min": "-3", "max": "3"},),
+    "attribute": ({"code": "200", "name": '"trade licence"', "valid_days": "366"},),
 }  # fmt: skip
 # … and in its tables.
 _VALUES: dict[str, dict[str, str]] = {

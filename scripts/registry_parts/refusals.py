@@ -7,6 +7,7 @@ import click
 from chain.chronicle import refusal_document
 from chain.errors import Refused
 from chain.genesis import Genesis
+from scripts.console import with_names
 
 
 def show(refusal: Refused, what: str, genesis: Genesis) -> None:
@@ -15,7 +16,7 @@ def show(refusal: Refused, what: str, genesis: Genesis) -> None:
     click.echo(f"{click.style('refused:', fg='red')} {what} ({document['refused']})", err=True)
     click.echo(f"  rule    {document['rule']}", err=True)
     if refusal.detail:
-        click.echo(f"  here    {refusal.detail}", err=True)
+        click.echo(f"  here    {with_names(refusal.detail)}", err=True)
     for slot, moment in document["when"].items():
         click.echo(f"  when    {slot} is {moment}", err=True)
     click.echo(f"  needed  {document['needed']}", err=True)

@@ -40,7 +40,7 @@ def _action(session: Session, **what: Any) -> Reopen:
 def reopen(
     session: Session, arbiter: bytes | None, consent: str | None, arbiter_key: Path | None, **what: Any
 ) -> VerifiedTransaction:
-    """Record again about DID what a record that ended was about, as an authority.
+    """Record again what a record that ended was about.  It is about DID, and you are an authority.
 
     It takes new evidence, a written reason and an arbiter's consent; the member can object again.
     """
@@ -61,7 +61,8 @@ def reopen(
 @keyed
 @as_json
 def cosign_reopening(session: Session, issuer: bytes, as_json: bool, **what: Any) -> None:
-    """Consent, as an arbiter, that an authority records again about DID.
+    """Consent, as an arbiter, to another record about DID.  An authority then records again what one that ended was
+    about.
 
     Takes the same options as `reopen`, and prints what its --consent takes.
     """

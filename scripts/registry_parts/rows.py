@@ -214,7 +214,7 @@ def _number(text: str) -> int | None:
         return None
     digits = text.removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 10 and len(text) - len(digits) < 2):
-        raise OperatorError(f"points {text!r} is no whole number")
+        raise OperatorError(f"points {text!r} is not a whole number")
     return int(text)
 
 

@@ -33,6 +33,7 @@ from p2p.local import commandline
 from p2p.local.addressbook import read_names
 from p2p.local.keyfile import read_key
 from p2p.local.passphrase import ASKED, Passphrase, with_passphrase
+from p2p.local.whole import require_no_testnet
 from scripts.console import print_json, remark, stderr_console, use_names
 from scripts.registry_parts.refusals import show
 
@@ -93,6 +94,8 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     def with_node(url: str | None, home: Path | None, genesis_path: Path | None, **options: Any) -> None:
         # What a test puts into the context's obj takes the place of the network.
         transport = click.get_current_context().obj
+        if home is not None:
+            require_no_testnet(home)
         use_names(read_names(home) if home is not None else {})
         if url is None:
             url = DEFAULT_NODE if home is None else announced(home).http

@@ -68,7 +68,7 @@ def read_receipt(token: str) -> Receipt:
 @keyed
 @as_json
 def receipt(session: Session, rater: bytes, dealt: str, dealing: bytes, as_json: bool) -> None:
-    """Sign a dealing, so that the other side may rate you for it, once.
+    """Sign a dealing, so that the other side may rate you.  It may do so once.
 
     Prints a token for the other side's `rate --receipt`.
     """
@@ -104,7 +104,7 @@ def rate(session: Session, member: bytes, category: str, points: int, token: str
 
 @click.group()
 def rating() -> None:
-    """Take back a rating, object to one about yourself, or answer for yours."""
+    """Take back a rating, object to one, or answer for yours."""
 
 
 @rating.command()

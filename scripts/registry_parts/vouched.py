@@ -40,7 +40,7 @@ def read_entry(line: str) -> Entry | None:
     name, _, details = text.removeprefix("-").partition(" ")
     handle = name.casefold()
     if not _HANDLE.fullmatch(handle):
-        raise OperatorError(f"{name!r} is no handle like github:alice")
+        raise OperatorError(f"{name!r} is not a handle like github:alice")
     return Entry(handle, text.startswith("-"), details.strip())
 
 

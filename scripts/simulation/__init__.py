@@ -43,6 +43,7 @@ Files, each importing only those above it::
     siege       the strangers of a manifest
     staging     a manifest, carried out
     history     one run, from its seed to its outcome
+    record      the file that keeps how histories ended
     shrink      from a history that fails to a short one that fails in the same way
     parallel    many runs on all cores
     matrix      every attack against what theory predicts of it

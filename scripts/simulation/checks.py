@@ -87,12 +87,15 @@ class Checks(Effects):
             self._punished.clear()  # what was lost may be punished again
 
     def on_handled(self, node: SimulatedNode, event: Event, effects: list[Effect]) -> None:
-        if any(isinstance(effect, Commit) for effect in effects[1:]):
+        if Commit in map(type, effects[1:]):
             self._fail_inside(node, "wants a commit after other effects")
         super().on_handled(node, event, effects)
         if not node.is_honest:
             return
-        self._timely[node.name].update({one.id: None for one in _told(event) if not self._is_early(node, one)})
+        timely = self._timely[node.name]
+        for one in _told(event):
+            if not self._is_early(node, one):
+                timely[one.id] = None
         if not effects:
             return
         commit = effects[0]

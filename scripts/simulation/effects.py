@@ -26,7 +26,7 @@ from chain.actions import Evidence, Propose
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.errors import Reason, Refused
-from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event
+from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event, Fault
 from chain.headers import Header
 from chain.kinds import decode_statement
 from chain.statements import SignedStatement, is_equivocation
@@ -115,6 +115,9 @@ class Effects:
         """An event was handled."""
         if not node.is_honest:
             return
+        for effect in effects:
+            if isinstance(effect, Fault):
+                self._fail(node, effect.text)
         self._hear(headers_of(event))
         if isinstance(event, AttestationsReceived):
             self._hear(event.batch.attestations)

@@ -273,7 +273,10 @@ def cast(settings: Settings, seed: int) -> Settings:
     if has_villains and not byzantine:
         byzantine = drawn_villain
     nodes = settings.nodes or profile.nodes[seed % len(profile.nodes)]
-    return replace(settings, nodes=nodes, byzantine=byzantine, traffic=traffic)
+    disk = settings.disk
+    if disk == "mixed":  # one of ten, and each time another of them
+        disk = "real" if seed % 10 == seed // 10 % 10 else "memory"
+    return replace(settings, nodes=nodes, byzantine=byzantine, traffic=traffic, disk=disk)
 
 
 def memory_folder() -> str | None:

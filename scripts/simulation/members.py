@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     AUDIT,
     CONTEST,
     DENY,
@@ -28,10 +29,20 @@ from chain.actions import (
     Statement,
     Veto,
 )
+from chain.arbiters import annulment_case, drawn
 from chain.consents import sign_consent, sign_recovery
 from chain.draft import Draft
 from chain.entries import DISPUTED, UNDISPUTED, Member, Rating, Record
-from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Guardians, commitment_of
+from chain.identities import (
+    ANNULMENTS,
+    BEFORE_ARBITER,
+    GUARDIANS,
+    IN_HEARING,
+    LEAVINGS,
+    RECOVERIES,
+    Guardians,
+    commitment_of,
+)
 from chain.keys import SecretKey
 from chain.statekeys import RATINGS, member_key, read_rating_key
 from scripts.simulation.clients import DIGEST, Clients, Wish
@@ -175,7 +186,7 @@ class Members(Clients):
         return found
 
     def _annul(self, view: Draft) -> Wish | None:
-        """A registrar says that an enrolment is void, the member objects, an arbiter decides."""
+        """A registrar says that an enrolment is void, the member objects or appeals, who was drawn decides."""
         offices, open_one = dict(self._active()), self._pick(self._entries(ANNULMENTS))
         if open_one is None:
             who = self._leaver()
@@ -183,8 +194,8 @@ class Members(Clients):
             return None if who is None or registrar is None else (registrar.key, Annul(who[1].key, ANNUL, DIGEST))
         identity, annulment = open_one
         member = view.member(identity)[1].key
-        if not annulment.is_heard:
-            return member, Annul(member, CONTEST, DIGEST)
-        arbiter = self._pick([item.key for who, item in offices.items() if who != annulment.registrar])
-        step = self.world.random.choice((GRANT, DENY))
-        return None if arbiter is None else (arbiter, Annul(member, step, DIGEST))
+        if annulment.status != BEFORE_ARBITER:
+            return member, Annul(member, CONTEST if annulment.status == IN_HEARING else APPEAL, DIGEST)
+        arbiter = self._pick(list(drawn(view, annulment_case(identity, annulment), view.date_slot)))
+        step = self.world.random.choice((GRANT, GRANT, DENY))
+        return None if arbiter is None else (view.current_key(arbiter), Annul(member, step, DIGEST))

@@ -268,8 +268,8 @@ class SimulatedNode(Answering):
 
     def _process(self, event: Event) -> None:
         self.world.timeline.trace(self.name, type(event).__name__)
-        now_ms = self.now_ms
-        wake_ms = self.engine.wake_ms(now_ms)
+        now_ms, is_tick = self.now_ms, isinstance(event, Tick)
+        wake_ms = 0 if is_tick else self.engine.wake_ms(now_ms)
         try:
             with next_version() if self.is_upgraded else nullcontext(), self.disk.told():
                 effects = self.engine.handle(event, now_ms)
@@ -283,7 +283,7 @@ class SimulatedNode(Answering):
             self._perform_all(effects, event)
         if not self.is_up or self._is_writing:
             return
-        if isinstance(event, Tick) or self.engine.wake_ms(self.now_ms) < wake_ms:
+        if is_tick or self.engine.wake_ms(self.now_ms) < wake_ms:
             self._schedule_tick()
 
     def _write(self, commit: Commit, effects: list[Effect], event: Event) -> None:

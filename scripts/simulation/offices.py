@@ -28,11 +28,12 @@ from chain.actions import (
     Repair,
     Rule,
 )
-from chain.arbiters import drawn, needs_motion
+from chain.arbiters import annulment_case, drawn, needs_motion, record_case
 from chain.consents import sign_reopening
 from chain.draft import Draft
 from chain.entries import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, SUSPENDED, Record
 from chain.errors import Refused
+from chain.identities import ANNULMENTS
 from chain.policy import Policy
 from chain.proposals import (
     ALL_RIGHTS,
@@ -41,6 +42,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -146,7 +148,7 @@ class Offices(Members):
 
     def _rule(self, view: Draft) -> Wish | None:
         def rule(subject: bytes, number: int, record: Record) -> Wish | None:
-            arbiter = self._pick(list(drawn(view, subject, number, record, view.date_slot)))
+            arbiter = self._pick(list(drawn(view, record_case(subject, number, record), view.date_slot)))
             verdict = self.world.random.choice((STRIKE, UPHOLD, UPHOLD))
             return None if arbiter is None else (view.current_key(arbiter), Rule(subject, number, verdict, DIGEST))
 
@@ -243,12 +245,20 @@ class Offices(Members):
         waiting = [
             name
             for name, record in ((read_record_key(b"d" + rest), record) for rest, record in self._entries(b"d"))
-            if needs_motion(view, *name, record, view.date_slot)
+            if needs_motion(view, record_case(*name, record), view.date_slot)
         ]
         chosen: tuple[bytes, int] | None = self._pick(waiting)
-        if chosen is None:
-            return None
-        return Judge(chosen[0], chosen[1], self.world.random.choice((STRIKE, UPHOLD)))
+        verdict = self.world.random.choice((STRIKE, UPHOLD))
+        if chosen is not None:
+            return Judge(*chosen, verdict)
+        annulled: bytes | None = self._pick(
+            [
+                who
+                for who, annulment in self._entries(ANNULMENTS)
+                if needs_motion(view, annulment_case(who, annulment), view.date_slot)
+            ]
+        )
+        return None if annulled is None else JudgeEnrolment(annulled, verdict)
 
     def _amend(self, view: Draft) -> Proposal | None:
         if view.rules.next_version:

@@ -60,7 +60,7 @@ class Settings:
     traffic: str = ""
     only_effects: bool = False
     keep_timeline: bool = False
-    disk: Literal["memory", "real"] = "memory"
+    disk: Literal["memory", "real", "mixed"] = "memory"
     only: tuple[int, ...] | None = None
     skip: int = 0
 

@@ -9,12 +9,13 @@ import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from scripts.console import numbers_text, print_json, remark, table
-from scripts.simulation import everyrule, matrix, sweep
+from scripts.simulation import everyrule, matrix, record, sweep
 from scripts.simulation.argued import ARGUED
 from scripts.simulation.history import run_history
 from scripts.simulation.mutations import MUTATIONS
@@ -140,6 +141,30 @@ def run_histories(
     return EXIT_WRONG if bool(outcomes[-1].violation) != bool(settings.mutation) else 0
 
 
+def run_logged(
+    settings: Settings, seeds: range | None, processes: int | None, log: Path, *, write: bool, as_json: bool
+) -> int:
+    """All histories that the log does not hold yet, also after a violation; the exit code."""
+    kept, seeds = record.Record(log, settings), seeds or SEEDS
+    left = [seed for seed in seeds if seed not in kept.outcomes]
+    for outcome in _with_progress(run_many(settings, left, processes), len(left)):
+        kept.add(outcome)
+        if outcome.violation:
+            remark(f"VIOLATION at seed {outcome.seed}, slot {outcome.at_slot}: {outcome.violation}")
+    if write:
+        record.DOCUMENT.write_text(kept.document(_options(settings)), encoding="utf-8")
+    if as_json:
+        print_json(
+            {"summary": dict(kept.summary()), "violations": {one.seed: one.violation for one in kept.violations}}
+        )
+    else:
+        table("", ("what", "how much"), kept.summary())
+        for one in kept.violations:
+            click.echo(f"VIOLATION at seed {one.seed}, slot {one.at_slot}: {one.violation}")
+            click.echo(f"replay it: {launched(replay_command(settings, one.seed))}")
+    return EXIT_WRONG if kept.violations else 0
+
+
 def _with_progress(items: Iterator[Item], count: int, what: str = "histories") -> Iterator[Item]:
     """Say on stderr how far it is, every few seconds."""
     started = told = time.monotonic()
@@ -153,7 +178,11 @@ def _with_progress(items: Iterator[Item], count: int, what: str = "histories") -
 
 def replay_command(settings: Settings, seed: int) -> str:
     """The command that tells this history."""
-    parts = [f"python scripts/simulate.py --replay-seed {seed} --slots {settings.slots} --faults {settings.faults}"]
+    return f"python scripts/simulate.py --replay-seed {seed} {_options(settings)}"
+
+
+def _options(settings: Settings) -> str:
+    parts = [f"--slots {settings.slots} --faults {settings.faults}"]
     names = {
         "nodes": settings.nodes,
         "byzantine": settings.byzantine,

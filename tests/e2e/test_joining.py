@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
@@ -66,10 +67,10 @@ def test_a_validator_joins_by_state_is_killed_goes_on_and_makes_blocks(
     rules = load_home(network[0].home).genesis
     late = home(tmp_path, rules, VALIDATORS, addresses(network), join="state")
     draft = draft_of(late / DATABASE)
-    for moment in range(3):
+    for moment in Random(7).sample(range(40), 10):
         with starting(late) as node:
             wait_for(lambda: draft.exists() or _is_ready(late), "it has begun")
-            time.sleep(moment / 4)  # a few moments of many: nothing depends on which
+            time.sleep(moment / 20)  # a few moments of many: nothing depends on which
             node.process.kill()
             node.process.wait()
     with running(late) as node:
@@ -109,7 +110,7 @@ def test_an_older_chain_wants_a_checkpoint_and_one_off_the_chain_leads_nowhere(t
     assert "--checkpoint HEIGHT:ID" in ended.stderr
     ended = run_to_end("run", "--home", str(late), "--join", "state", "--checkpoint", "7:what")
     assert ended.returncode == 2
-    assert "no checkpoint" in ended.stderr
+    assert "not a checkpoint" in ended.stderr
 
 
 # ------------------------------------------------------------------------------------- peers that are not honest

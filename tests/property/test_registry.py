@@ -46,7 +46,7 @@ def test_histories_meet_what_they_are_for() -> None:
     assert accepted == {
         "enrol", "rate", "record", "object", "answer", "rule", "repair", "statement", "rotate", "motion", "approve",
         "evidence", "consent", "lost", "reopen", "appeal", "retract", "dispute", "reply",
-        "guardians", "recover", "veto", "annul", "leave", "anchor",
+        "guardians", "recover", "veto", "annul", "leave", "anchor", "attest",
     }  # fmt: skip
     refused = {code for outcome in outcomes for code in outcome.refused}
     assert len(refused) >= 40

@@ -157,9 +157,10 @@ def test_validators_change_and_every_kind_of_transaction_becomes_final() -> None
     kinds: set[str] = set()
     proposals: set[str] = set()
     changes = 0
-    # Nobody anchors a report here; the histories of the registry do (`scripts/histories.py`).
-    every_kind = {kind.name for kind in KINDS} - {"anchor"}
-    every_proposal = {kind.__name__ for kind in get_args(Proposal)}
+    # Nobody anchors a report or attests anything here; the histories of the registry do (`scripts/histories.py`).
+    every_kind = {kind.name for kind in KINDS} - {"anchor", "attest"}
+    # An annulment is appealed, with too few arbiters left, once in many histories.
+    every_proposal = {kind.__name__ for kind in get_args(Proposal)} - {"JudgeEnrolment"}
     # Those first that have most of what others have not.
     lively = [(0, "", "changes"), (3, "", "crashes"), (1, "equivocates", "none"), (6, "", "none")]
     others = [(seed, "", "none") for seed in range(10)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -58,17 +59,23 @@ class Server:
         part = self.blocks[:last][request.from_height - 1 :][: request.count]
         return RawItems(cut_to_size(map(self.alter, part), 100_000)).encode()
 
-    def drip(self) -> None:
-        """From now on headings come one byte a second."""
+    def drip(self, name: str = HEADINGS.name, after: int = 0) -> None:
+        """Answers of this name come one byte a second; the first few as they are."""
+        protocol = TProtocol(self.transport.requests.prefix + name)
+        host, turns = self.transport.requests._host, count()
+        honest = host.get_mux().handlers[protocol]
+        assert honest is not None
 
         async def handle(stream: INetStream) -> None:
+            if next(turns) < after:
+                await honest(stream)
+                return
             await stream.write(b"\x80\x80\x04")
             while True:
                 await trio.sleep(1)
                 await stream.write(b"\0")
 
-        host = self.transport.requests._host
-        host.set_stream_handler(TProtocol(self.transport.requests.prefix + HEADINGS.name), handle)
+        host.set_stream_handler(protocol, handle)
 
 
 def raw(block: Block) -> bytes:

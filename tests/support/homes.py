@@ -79,10 +79,11 @@ def read_only(home: Path) -> Iterator[Path]:
 
 
 def make_older(path: Path, form: int) -> None:
-    """Turn a database of this version into what one of format 6 or 7 would have written."""
+    """Turn a database of this version into what one of an older format would have written."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP INDEX state_by_hash")
-        connection.execute("ALTER TABLE state DROP COLUMN at")
+        if form < 8:
+            connection.execute("DROP INDEX state_by_hash")
+            connection.execute("ALTER TABLE state DROP COLUMN at")
         if form == 6:
             for table in ("page", "agenda", "given", "ranks"):
                 connection.execute(f"DROP TABLE {table}")

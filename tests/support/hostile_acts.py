@@ -28,6 +28,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -239,6 +240,13 @@ def annuls(town: Town, *steps: int) -> Act:
     return town.after(*deeds[:-1]) and deeds[-1]
 
 
+def attests_for_too_long(town: Town) -> Act:
+    register = Register(altered(MUNICIPAL, attribute=[{"code": 500, "name": "licence", "valid_days": 9}]))
+    board, ann = register.office(500), register.member()
+    register.do(board, Attest(ann.key, 500, DIGEST, register.draft.date_slot + 10))
+    return town.accredits()
+
+
 def as_an_office(town: Town) -> Act:
     town.after((town.judge, town.register.enrolment(town.judge, town.register.registrar())))
     return town.judge, Leave()
@@ -387,7 +395,6 @@ _LATER = (
     Reason.TOO_FRESH,
     Reason.RATING_FELL,
     Reason.HAS_LEFT,
-    Reason.NOT_HEARD,
     Reason.EARLY_POLICY,
 )
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
@@ -409,7 +416,8 @@ REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
         Reason.ALREADY_LEAVING: lambda town: (town.after((town.ann, Leave())).ann, Leave()),
         Reason.ANNULMENT_OPEN: lambda town: annuls(town, ANNUL, ANNUL),
         Reason.NOTHING_TO_ANNUL: lambda town: (town.ann, Annul(town.ann.key, CONTEST, DIGEST)),
-        Reason.NOT_HEARD: lambda town: annuls(town, ANNUL, GRANT),
+        Reason.UNKNOWN_ATTRIBUTE: lambda town: (town.ann, Attest(town.ann.key, 7, b"", 0)),
+        Reason.WRONG_TERM: attests_for_too_long,
         Reason.NO_RECEIPT: rates(counting="receipt"),
         Reason.TOO_FRESH: rates(age_days=1),
         Reason.SCORE_TOO_LOW: rates(least_score=1),

@@ -107,7 +107,7 @@ class PoolNode:
             case "GET", ["records", did]:
                 document = records_document(self.view, key_from_did(did))
             case "GET", ["objections"]:
-                document = {"objections": []}
+                document = {"objections": [], "annulments": []}
             case "GET", ["account", did]:
                 document = self._account(key_from_did(did))
             case "GET", ["transactions", digits]:

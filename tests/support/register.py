@@ -167,7 +167,8 @@ class Register:
     # ----------------------------------------------------------------------------------------------------- time
 
     def block(self, slots: int = 1) -> Block:
-        """Make the block in the making the head, and begin the next one ``slots`` later."""
+        """Make the block in the making the head, and begin the next one ``slots`` later; no rule may go wrong."""
+        assert not self.draft.faults
         ballot = make_ballot((), decided(self.draft, self.electorate))
         root, changes = self.ledger.seal(self.draft)
         header = sign_header(
@@ -365,7 +366,7 @@ class Register:
     def drawn(self, person: Person, number: int) -> list[Person]:
         """Those on whom the lot fell for a record."""
         subject, record = self.draft.identity(person.key), self.standing_record(person, number)
-        found = arbiters.drawn(self.draft, subject, number, record, self.draft.date_slot)
+        found = arbiters.drawn(self.draft, arbiters.record_case(subject, number, record), self.draft.date_slot)
         return list(map(self.owner, found))
 
     def owner(self, identity: bytes) -> Person:

@@ -1,6 +1,7 @@
 // The page: which view is shown, the search, and the mark of how far all of it was checked.
 
 import { CHECKED, HEARD, WRONG } from './check/findings.js'
+import { giveWay } from './check/pace.js'
 import { el, replace } from './dom.js'
 import { Live } from './live.js'
 import { find } from './search.js'
@@ -53,6 +54,7 @@ async function open () {
   const context = { live, people: live.people, node: live.node, isOpen: () => mine === turn }
   try {
     const view = await VIEWS[name].open(context, main, ...rest)
+    await giveWay() // to make it is one task, to lay it out another
     if (mine !== turn) return view?.close?.()
     shown = view
   } catch (error) {

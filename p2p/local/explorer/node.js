@@ -17,7 +17,7 @@ export class Node {
 
   async json (path) {
     const answer = await this.ask(path)
-    const body = await answer.json().catch(() => { throw new Problem(answer.status, { detail: 'the node answers what is no JSON' }) })
+    const body = await answer.json().catch(() => { throw new Problem(answer.status, { detail: 'what the node answers is not JSON' }) })
     if (body && typeof body === 'object' && body.names) this.onNames(body.names)
     return body
   }

@@ -1,4 +1,4 @@
-"""Who leaves is forgotten, but for a mark; what was void is annulled, and the member is heard before."""
+"""Who leaves is forgotten, but for a mark."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ import pytest
 
 from chain import leaving, registry
 from chain.actions import (
-    ANNUL,
-    CONTEST,
-    DENY,
-    GRANT,
     LEAVE,
-    Annul,
     Enrol,
     Leave,
-    NameGuardians,
     Object,
     Rate,
     Statement,
@@ -22,9 +16,9 @@ from chain.actions import (
 )
 from chain.entries import ACTIVE
 from chain.errors import Reason
-from chain.identities import Annulment, Leaving, Left, annulment_key, leaving_key, left_key
+from chain.identities import Leaving, Left, leaving_key, left_key
 from chain.ledger import Ledger
-from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Revoke
+from chain.proposals import ARBITER, Accredit, AddValidator
 from chain.statekeys import member_key
 from tests.support.guardians import Circle
 from tests.support.register import DIGEST, FOREVER, MARKETPLACE, MUNICIPAL, Person, Register, altered
@@ -237,84 +231,26 @@ def test_two_who_rated_each_other_leave_in_one_block(town: Register) -> None:
     assert (traces(town, ann), traces(town, bob)) == ([], [])
 
 
-# --------------------------------------------------------------------------------------------------- annulment
-
-
-def asks(town: Register, registrar: Person, member: Person) -> None:
-    town.do(registrar, Annul(member.key, ANNUL, DIGEST))
-
-
-def test_registrar_and_arbiter_annul_a_double_and_the_member_is_heard(town: Register) -> None:
-    registrar, judge = town.registrar(), town.arbiter()
+def test_who_leaves_is_gone_and_back_when_the_policy_said_to_which_it_consented(town: Register) -> None:
+    registrar = town.registrar()
     ann = town.member(registrar)
-    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.NOTHING_TO_ANNUL
-    asks(town, registrar, ann)
-    assert town.refusal(registrar, Annul(ann.key, ANNUL, DIGEST)) is Reason.ANNULMENT_OPEN
-    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.NOT_HEARD
-    assert town.refusal(judge, Annul(ann.key, CONTEST, DIGEST)) is Reason.OTHERS_RECORD
-    town.do(ann, Annul(ann.key, CONTEST, DIGEST))
-    assert town.refusal(ann, Annul(ann.key, CONTEST, DIGEST)) is Reason.UNDER_OBJECTION
-    assert town.draft.get(annulment_key(ann.key)) == Annulment(registrar.key, DIGEST, 5, 1, DIGEST)
-    assert town.refusal(registrar, Annul(ann.key, GRANT, DIGEST)) is Reason.NOT_ARBITER
-    town.do(judge, Annul(ann.key, GRANT, DIGEST))
-    assert town.refusal(ann, Veto(LEAVE)) is Reason.NOT_ENROLLED, "nobody vetoes an arbiter"
-    town.block()
-    town.block()
-    assert traces(town, ann) == []
-    assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+    town.amend(60, identity={**RULES, "leave_days": 9, "return_days": 30})
+    town.block(60)
+    cleo = town.member(registrar)
+    for person in (ann, cleo):
+        town.do(person, Leave())
+    town.block(5)
+    assert town.draft.get(member_key(ann.key)) is None
+    assert town.entry(cleo).leaves_slot == town.draft.slot + 4
+    town.block(12)
+    town.do(ann, town.enrolment(ann, registrar))
+    assert town.refusal(cleo, town.enrolment(cleo, registrar)) is Reason.HAS_LEFT
 
 
-def test_silence_of_the_arbiters_leaves_the_enrolment_as_it_is(town: Register) -> None:
-    registrar, judge = town.registrar(), town.arbiter()
-    ann = town.member(registrar)
-    asks(town, registrar, ann)
-    town.block(4)
-    assert town.refusal(ann, Annul(ann.key, CONTEST, DIGEST)) is Reason.UNDER_OBJECTION, "its turn is over"
-    town.block(4)
-    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.NOTHING_TO_ANNUL
-    asks(town, registrar, ann)
-    town.do(ann, Annul(ann.key, CONTEST, DIGEST))
-    town.do(judge, Annul(ann.key, DENY, DIGEST))
-    town.block(9)
-    assert town.entry(ann).key == ann.key
-
-
-def test_nobody_annuls_alone_what_it_judges(town: Register) -> None:
-    both = town.office(rights=REGISTRAR | ARBITER)
-    ann = town.member(both)
-    asks(town, both, ann)
-    town.do(ann, Annul(ann.key, CONTEST, DIGEST))
-    assert town.refusal(both, Annul(ann.key, GRANT, DIGEST)) is Reason.OWN_RECORD
-
-
-def test_the_registrar_who_enrolled_says_so_as_long_as_it_is_in_office(town: Register) -> None:
-    registrar, other = town.registrar(), town.registrar()
-    ann = town.member(registrar)
-    assert town.entry(ann).registrar == registrar.key
-    assert town.refusal(other, Annul(ann.key, ANNUL, DIGEST)) is Reason.NOT_REGISTRAR
-    town.carry(Revoke(registrar.key))
-    asks(town, other, ann)
-
-
-def test_an_annulment_too_late_or_of_an_office(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    registrar, judge = town.registrar(), town.arbiter()
-    ann, bob = town.member(registrar), town.member(registrar)
-    town.carry(Accredit(bob.key, 0, (13,), 0, FOREVER))
-    assert town.refusal(registrar, Annul(bob.key, ANNUL, DIGEST)) is Reason.HOLDS_OFFICE
-    asks(town, registrar, ann)
-    monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
-    town.block(4)
-    assert town.refusal(judge, Annul(ann.key, GRANT, DIGEST)) is Reason.DEADLINE_PASSED
-
-
-def test_no_sequence_of_transactions_of_one_office_ends_a_membership(town: Register) -> None:
-    """A registrar who is an arbiter too tries all it can; without another arbiter the member stays."""
-    both = town.office(13, rights=REGISTRAR | ARBITER)
-    ann = town.member(both)
-    town.do(ann, NameGuardians(bytes(32)))
-    for _ in range(6):
-        for step in (ANNUL, CONTEST, GRANT, DENY):
-            town.refusal(both, Annul(ann.key, step, DIGEST))
-        town.refusal(town.person(), town.recovery(town.person(), ann, both))
-        town.block(2)
-    assert town.entry(ann).key == ann.key
+def test_who_leaves_has_a_better_later_policy_too(town: Register) -> None:
+    ann = town.member()
+    town.amend(60, identity={**RULES, "leave_days": 3})
+    town.block(60)
+    town.do(ann, Leave())
+    town.block(3)
+    assert town.draft.get(member_key(ann.key)) is None

@@ -9,7 +9,7 @@ import pytest
 from chain.blocks import Block
 from chain.errors import OperatorError, Reason, Refused
 from chain.lightchain import (
-    TAIL,
+    TAILS,
     Checkpoint,
     LightChain,
     read_checkpoint,
@@ -148,11 +148,14 @@ def test_what_cannot_be_rehearsed_is_left_to_the_judge(forge: Forge) -> None:
     assert refusal(chain.add, wrong) is Reason.BAD_SIGNATURE
 
 
+FEW, MORE, MANY = TAILS
+
+
 def test_the_last_of_many_show_all_of_them_final(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = forge.attested(TAIL + 20)
+    blocks = forge.attested(FEW + 20)
     headings, chain = [heading(block) for block in blocks], LightChain(GENESIS)
     shown = shown_final(headings, chain)
-    assert shown == TAIL + 18
+    assert shown == FEW + 18
     monkeypatch.setattr("chain.attestations.verify", None)
     monkeypatch.setattr("chain.attestations._verify", None)
     for each in headings[:shown]:
@@ -160,18 +163,34 @@ def test_the_last_of_many_show_all_of_them_final(forge: Forge, monkeypatch: pyte
     assert chain.head.votes == forge.votes(blocks[shown - 1])
 
 
+def test_a_few_of_many_validators_show_it_as_well() -> None:
+    """Each block carries what all of them say."""
+    forge = Forge(genesis_of(25))
+    headings = [heading(block) for block in forge.attested(FEW + 4)]
+    assert shown_final(headings, LightChain(forge.genesis)) == FEW + 2
+
+
+def test_where_few_show_nothing_more_are_looked_at() -> None:
+    """In the last of them nobody says anything but whose turn it is."""
+    forge = Forge(genesis_of(25))
+    blocks = forge.attested(MORE)
+    blocks += forge.chain(FEW, blocks[-1])
+    headings, chain = [heading(block) for block in blocks], LightChain(forge.genesis)
+    add(chain, blocks[: -FEW - 1])
+    assert shown_final(headings[-FEW - 1 :], chain) == 0
+    assert shown_final(headings, LightChain(forge.genesis)) == MORE - 2
+
+
 def test_what_they_do_not_show_is_looked_at_one_by_one(forge: Forge) -> None:
-    blocks = forge.attested(TAIL + 9)
+    blocks = forge.attested(MANY + 9)
     headings = [heading(block) for block in blocks]
-    assert shown_final(headings[:TAIL], LightChain(GENESIS)) == 0  # so few are looked at as they are
+    assert shown_final(headings[:FEW], LightChain(GENESIS)) == 0  # so few are looked at as they are
     assert shown_final(headings[1:], LightChain(GENESIS)) == 0  # nobody knows who votes there
     assert shown_final([*headings[:5], *headings[6:]], LightChain(GENESIS)) == 0
-    silent = [heading(block) for block in forge.chain(TAIL, blocks[-1], slot=100)]
-    assert shown_final([*headings, *silent[:1]], LightChain(GENESIS)) > 0
     said = forge.attest(blocks[-1], 1, tip=blocks[-2].id)
     forged = heading(forge.block(blocks[-1], carrying=[said]))
     assert shown_final([*headings, forged], LightChain(GENESIS)) == 0
-    city = changing_city(TAIL)
+    city = changing_city(FEW)
     assert shown_final([heading(block) for block in city.blocks], LightChain(city.genesis)) == 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.actions import APPROVE, ASK, CORRECT, STRIKE, UPHOLD, WITHDRAW, Answer, Object, Repair, Rule
+from chain.actions import APPROVE, ASK, CORRECT, STRIKE, UPHOLD, WITHDRAW, Answer, Appeal, Object, Repair, Rule
 from chain.entries import Marker
 from chain.errors import InvariantBroken, Reason
 from chain.markers import fall_due
@@ -195,6 +195,23 @@ def test_whose_word_reopened_a_record_does_not_rule_on_it(town: Town) -> None:
     assert register.drawn(town.ann, 2) == [other], "nor after a correction"
     register.do(other, Rule(town.ann.key, 2, UPHOLD, DIGEST))
     assert register.standing_record(town.ann, 2).arbiter == other.identity
+
+
+def test_nor_on_the_appeal(town: Town) -> None:
+    """Three others are needed then, beside who upheld it and whose word reopened it."""
+    register = town.register
+    withdrawn(town)
+    assert town.reopens() is None
+    others = [register.arbiter() for _ in range(4)]
+    register.block()
+    register.object(town.ann, 1, town.office)
+    (first,) = register.drawn(town.ann, 1)
+    register.do(first, Rule(town.ann.key, 1, UPHOLD, DIGEST))
+    register.do(town.ann, Appeal(town.ann.key, 1, DIGEST))
+    register.block(register.draft.policy.hearing_days)
+    panel = register.drawn(town.ann, 1)
+    assert set(panel) == {*others} - {first}
+    assert register.refusal(town.judge, Rule(town.ann.key, 1, UPHOLD, DIGEST)) is Reason.NOT_DRAWN
 
 
 def test_what_was_reopened_stands_once_and_can_be_reopened_again_when_it_ended(town: Town) -> None:

@@ -11,10 +11,12 @@ from random import Random
 import pytest
 
 from chain import joining as module
+from chain.blocks import Block
 from chain.blocktree import Judged
 from chain.database import DATABASE, Database
 from chain.errors import OperatorError, Refused
 from chain.events import SigningState
+from chain.joining import MAX_BEHIND
 from chain.lightchain import Checkpoint, LightChain
 from chain.newcomer import Newcomer, draft_of, is_fresh, progress_of
 from chain.reader import Reader
@@ -22,6 +24,7 @@ from chain.rebuild import replace_state
 from chain.storage import Storage
 from tests.support.forge import heading
 from tests.support.headings import CHAIN, FORGE, GENESIS
+from tests.support.registered import City, changing_city
 from tests.support.shelf import Shelf
 
 TARGET = CHAIN[20]
@@ -82,7 +85,8 @@ def check(path: Path) -> None:
         for block in CHAIN[21:]:
             chain.add(block, arrived_in_slot=True)
         assert chain.finalized.height > TARGET.header.height
-        assert storage.bodies.oldest == TARGET.header.height + 1
+        assert storage.bodies.oldest == storage.counted_from == TARGET.header.height + 1
+        assert storage.count_transactions() == 0
     with closing(Reader(path, GENESIS)) as reader:
         assert [header.id for header, _ in reader.headers(1, 100)] == [block.id for block in CHAIN[:21]]
         assert reader.count_members() == 60
@@ -122,7 +126,7 @@ def test_killed_at_any_moment_it_goes_on(home: Path, seed: int) -> None:
     while True:
         with closing(Newcomer(home, GENESIS)) as newcomer:
             kills += 1
-            height = newcomer.chain.final.header.height
+            height = newcomer.standing.height
             if height < len(CHAIN) - 3:
                 follow(newcomer, min(len(CHAIN), newcomer.chain.head.header.height + rng.randrange(1, 9)))
                 continue
@@ -158,7 +162,7 @@ def test_killed_at_the_end_it_ends_the_next_time(home: Path, at: str, monkeypatc
         raise KeyboardInterrupt
 
     if at == "swap":
-        monkeypatch.setattr("chain.newcomer._fold_log", stop)
+        monkeypatch.setattr("chain.arrived._fold_log", stop)
     with pytest.raises(KeyboardInterrupt):
         newcomer.finish(stop if at == "tables" else nothing)
     newcomer.close()
@@ -167,6 +171,17 @@ def test_killed_at_the_end_it_ends_the_next_time(home: Path, at: str, monkeypatc
     assert again.is_whole
     again.finish(nothing)
     check(home)
+
+
+def test_once_it_has_all_bodies_it_counts_what_every_block_holds(home: Path) -> None:
+    test_a_home_gets_headers_and_a_state_and_goes_on_from_there(home)
+    with closing(Storage(home, GENESIS)) as storage:
+        for first in (11, 1):
+            for missing in storage.bodies.missing(first, 21 - first + 1):
+                storage.bodies.restore(CHAIN[missing.height - 1])
+            storage.bodies.lower(first)
+            assert storage.counted_from == first
+        assert storage.count_transactions() == sum(len(block.transactions) for block in CHAIN[:21]) > 0
 
 
 def test_a_wrong_part_is_refused_and_nothing_of_it_stays(home: Path) -> None:
@@ -201,6 +216,33 @@ def test_what_another_state_left_is_healed(home: Path) -> None:
     check(home)
 
 
+def test_killed_before_it_aimed_it_knows_every_state_that_may_be_given_away(home: Path) -> None:
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        follow(newcomer, 34)
+        height = newcomer.standing.height
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        assert newcomer.standing.height == height
+        assert TARGET.header.state_root in {header.state_root for header in newcomer.chain.finals(MAX_BEHIND)}
+        assert follow(newcomer).final.header.height > height
+        aim(newcomer)
+        fetch(newcomer)
+        newcomer.finish(nothing)
+    check(home)
+
+
+@pytest.mark.parametrize("behind", [3, MAX_BEHIND])
+def test_where_it_goes_on_is_not_below_its_checkpoint(home: Path, behind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.newcomer.MAX_BEHIND", behind)
+    pin = Checkpoint(30, CHAIN[29].id)
+    with closing(Newcomer(home, GENESIS, pin)) as newcomer:
+        follow(newcomer)
+    for named in (pin, None):
+        with closing(Newcomer(home, GENESIS, named)) as newcomer:
+            assert newcomer.chain.checkpoint == pin
+            assert newcomer.chain.is_anchored
+            assert newcomer.standing.height > 30
+
+
 def test_a_checkpoint_that_is_named_later_begins_anew(home: Path) -> None:
     with closing(Newcomer(home, GENESIS)) as newcomer:
         follow(newcomer)
@@ -223,6 +265,41 @@ def test_another_chain_than_before_begins_anew(home: Path) -> None:
             second.add(heading(block))
             newcomer.follow(second, [heading(block)])
         assert newcomer.standing.height == second.final.header.height >= 30
+
+
+@pytest.fixture(scope="module")
+def changing() -> City:
+    """Validators that are jailed and taken in while somebody joins."""
+    return changing_city(20)
+
+
+def moments(city: City) -> list[Block]:
+    """The first block of each phase that a change of validators goes through, and the last of all."""
+    votes = [city.votes(block).electorate for block in city.blocks]
+    kinds = [(type(electorate.phase), electorate.current) for electorate in votes]
+    return [city.blocks[at] for at in range(1, len(kinds)) if kinds[at] != kinds[at - 1]]
+
+
+def test_it_joins_while_validators_change(changing: City, tmp_path: Path) -> None:
+    found = [block for block in moments(changing) if block.header.height < len(changing.blocks) - 12]
+    assert len({type(changing.votes(block).electorate.phase) for block in found}) == 3
+    for number, target in enumerate(found):
+        Storage.create(tmp_path / f"{number}.db", changing.genesis, SIGNING)
+        with closing(Newcomer(tmp_path / f"{number}.db", changing.genesis)) as newcomer:
+            for block in changing.blocks:
+                newcomer.chain.add(heading(block))
+                newcomer.follow(newcomer.chain, [heading(block)])
+            judged = newcomer.chain.get(target.id)
+            assert judged is not None
+            newcomer.aim(judged)
+            fetch(newcomer, Shelf(changing.state(target).items()))
+            newcomer.finish(nothing)
+        with closing(Storage(tmp_path / f"{number}.db", changing.genesis)) as storage:
+            chain, _ = storage.load()
+            assert chain.head.votes == changing.votes(target)
+            for block in changing.blocks[target.header.height :]:
+                chain.add(block, arrived_in_slot=True)
+            assert chain.head.votes == changing.votes(changing.blocks[-1])
 
 
 def test_a_damaged_draft_says_what_to_do(home: Path) -> None:

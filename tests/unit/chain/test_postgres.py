@@ -13,10 +13,11 @@ import pytest
 
 from chain import postgres as module
 from chain.actions import Enrol, Rate
-from chain.database import DATABASE, Database
+from chain.database import COMMITS, DATABASE, Database
 from chain.errors import InvariantBroken, OperatorError, StoreAway
 from chain.events import SigningState
 from chain.genesis import Genesis
+from chain.newcomer import Newcomer, is_fresh
 from chain.places import Address, Place, tally_of
 from chain.postgres import Connection, PostgresDatabase, open_database
 from chain.reader import Reader
@@ -26,10 +27,11 @@ from chain.scrub import scrub
 from chain.storage import Storage
 from scripts.bench_parts.chainwork import record_chain
 from scripts.bench_parts.stores import store_costs
-from tests.support import postgres
+from tests.support import headings, postgres
 from tests.support.homes import record
 from tests.support.running import wait_for
 from tests.support.world import Actor, World, genesis_of
+from tests.unit.chain import test_newcomer as joins
 
 psycopg = pytest.importorskip("psycopg", reason="the client of PostgreSQL is not installed: uv sync --extra store")
 
@@ -94,6 +96,34 @@ def contents(place: Place, genesis: Genesis) -> dict[str, list[tuple[Any, ...]]]
     """Every row of every table."""
     with closing(open_database(place, genesis, read_only=True)) as database:
         return {name: sorted(database.rows(f"SELECT * FROM {name}")) for name in TABLES}
+
+
+def test_a_home_joins_by_state(address: Address, tmp_path: Path) -> None:
+    """Interrupted while it is made, it is no home, and made again; in the end it is what a file would be."""
+    file, made = tmp_path / "file" / DATABASE, {}
+    file.parent.mkdir()
+    for place in (file, address):
+        Storage.create(place, headings.GENESIS, joins.SIGNING)
+        newcomer = Newcomer(place, headings.GENESIS)
+        joins.follow(newcomer)
+        joins.aim(newcomer)
+        joins.fetch(newcomer)
+        with pytest.raises(KeyboardInterrupt):
+            newcomer.finish(interrupted)
+        newcomer.close()
+        assert is_fresh(place, headings.GENESIS)
+        with closing(Newcomer(place, headings.GENESIS)) as again:
+            again.finish(lambda _count: None)
+        made[place] = contents(place, headings.GENESIS)
+        made[place]["meta"] = [row for row in made[place]["meta"] if row[0] != COMMITS]
+        with closing(Storage(place, headings.GENESIS)) as storage:
+            chain, signing = storage.load()
+            assert (chain.head.header.id, signing) == (joins.TARGET.id, joins.SIGNING)
+    assert made[address] == made[file]
+
+
+def interrupted(_count: int) -> None:
+    raise KeyboardInterrupt
 
 
 def in_a_file(history: History, folder: Path, count: int | None = None) -> dict[str, list[tuple[Any, ...]]]:
@@ -339,7 +369,7 @@ def test_a_server_that_is_not_there_is_one_sentence(url: str, tmp_path: Path) ->
 
 
 def test_an_address_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"^store in config\.toml is no address") as caught:
+    with pytest.raises(OperatorError, match=r"^store in config\.toml is not the address") as caught:
         Storage(Address("postgresql://me:sec#ret@host:por/none?nonsense=1", tmp_path), genesis_of(4))
     assert "sec" not in str(caught.value)
 

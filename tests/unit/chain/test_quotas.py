@@ -11,7 +11,6 @@ from chain.actions import (
     ASK,
     CONTEST,
     DECLINE,
-    DENY,
     LEAVE,
     MAINTAIN,
     UNDO,
@@ -98,13 +97,12 @@ def test_whoever_comes_and_goes_is_bounded_as_anybody() -> None:
 
 def test_of_what_has_steps_the_first_counts_and_answers_are_free() -> None:
     register = town(office=2, fresh=9)
-    office, registrar, judge = register.office(13), register.registrar(), register.arbiter()
+    office, registrar = register.office(13), register.registrar()
     people = [register.member(registrar) for _ in range(3)]
-    for _ in range(2):
-        register.do(registrar, Annul(people[0].key, ANNUL, DIGEST))
-        register.do(people[0], Annul(people[0].key, CONTEST, DIGEST))
-        register.do(judge, Annul(people[0].key, DENY, DIGEST))
-    assert register.refusal(registrar, Annul(people[0].key, ANNUL, DIGEST)) is FULL
+    for person in people[:2]:
+        register.do(registrar, Annul(person.key, ANNUL, DIGEST))
+        register.do(person, Annul(person.key, CONTEST, DIGEST))
+    assert register.refusal(registrar, Annul(people[2].key, ANNUL, DIGEST)) is FULL
     for person in people[:2]:
         register.file(office, person, 13, -5)
     register.block()

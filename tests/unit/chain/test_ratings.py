@@ -129,6 +129,22 @@ def test_a_rater_answers_with_a_reason_or_silence_deletes_it() -> None:
     assert (counts(register, ann), rating(register, ann, cleo)) == ((-5, 1, 1), None)
 
 
+@pytest.mark.parametrize("days", [1, 9])
+def test_a_rater_has_as_long_as_when_it_rated(days: int) -> None:
+    """Whatever the policy says by the time somebody objects, to the good of neither."""
+    register = market(answer_days=3)
+    ann, bob, cleo = register.member(), register.member(), register.member()
+    register.do(bob, Rate(ann.key, TRADE, -5))
+    register.amend(60, raters={"answer_days": days})
+    register.block(60)
+    register.do(cleo, Rate(ann.key, TRADE, -5))
+    for rater, its_days in ((bob, 3), (cleo, days)):
+        register.do(ann, Dispute(rater.key, TRADE, DIGEST))
+        disputed = rating(register, ann, rater)
+        assert disputed is not None
+        assert disputed.deadline_slot == register.draft.slot + its_days
+
+
 def test_only_the_rated_objects_and_only_the_rater_answers() -> None:
     register = market()
     ann, bob, cleo = register.member(), register.member(), register.member()

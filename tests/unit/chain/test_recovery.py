@@ -6,7 +6,6 @@ import pytest
 
 from chain.actions import (
     ANNUL,
-    CONTEST,
     GRANT,
     LEAVE,
     RECOVER,
@@ -118,14 +117,17 @@ def test_neither_guardians_nor_a_registrar_alone_overrule_a_veto(city: Register)
     assert city.entry(circle.member).key == circle.member.key
 
 
-def test_a_recovery_to_a_key_whose_owner_enrolled_and_left_moves_nobody(city: Register) -> None:
+def test_a_recovery_to_a_key_whose_owner_enrolled_and_left_moves_nobody() -> None:
+    identity = {"recovery_days": DELAY, "annulment_days": 1}
+    city = Register(altered(MUNICIPAL, identity=identity, rights={"appeal_days": 1}))
     registrar, judge = city.registrar(), city.arbiter()
     circle, new = Circle(city, city.member(registrar)), city.person()
     city.do(new, circle.recover(new))
     city.do(new, city.enrolment(new, registrar))
     city.do(registrar, Annul(new.key, ANNUL, DIGEST))
-    city.do(new, Annul(new.key, CONTEST, DIGEST))
+    city.block()
     city.do(judge, Annul(new.key, GRANT, DIGEST))
+    city.block()
     city.block()
     assert city.draft.account(new.key) is None
     city.block(DELAY)
@@ -365,3 +367,36 @@ def test_no_sequence_of_a_thiefs_transactions_wins_against_guardians_in_time(
     town.do(new, circle.recover(new, step=UNDO))
     town.block(60)
     assert town.draft.member(circle.member.identity)[1].key == new.key
+
+
+# -------------------------------------------------------------------------------------------------------- terms
+
+
+def test_the_delays_are_those_of_the_policy_that_the_member_consented_to() -> None:
+    """A majority cuts the time in which somebody can veto: that holds for those who join after it."""
+    town = Register(altered(MARKETPLACE, identity={"recovery_days": DELAY}))
+    circle = Circle(town, town.member())
+    town.amend(60, identity={"recovery_days": 1})
+    town.block(60)
+    other, new, fresh = Circle(town, town.member()), town.person(), town.person()
+    town.do(new, circle.recover(new))
+    town.do(fresh, other.recover(fresh))
+    now = town.draft.slot
+    assert town.draft.get(recovery_key(circle.member.identity)).due_slot == now + DELAY
+    assert town.draft.get(recovery_key(other.member.identity)).due_slot == now + 1
+    town.do(circle.member, Veto(RECOVERY))
+    assert town.draft.get(recovery_key(circle.member.identity)).due_slot == now + DELAY
+    town.rotate(circle.member)
+    assert town.draft.get(guardians_key(circle.member.identity)).undo_until_slot == now + DELAY
+
+
+def test_a_registrar_recovers_only_who_consented_to_that() -> None:
+    town = Register(altered(MUNICIPAL, identity={"registrar": "recovers nobody"}))
+    registrar = town.registrar()
+    ann = town.member(registrar)
+    town.amend(60, identity={"registrar": "recovers"})
+    town.block(60)
+    bob = town.member(registrar)
+    for person, reason in ((ann, Reason.NOT_GUARDIANS), (bob, None)):
+        new = town.person()
+        assert town.refusal(new, town.recovery(new, person, registrar)) is reason

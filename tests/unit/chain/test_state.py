@@ -103,7 +103,7 @@ ENTRIES: dict[bytes, Entry] = {
     guardians_key(ANN): Guardians(DIGEST, b"", 7, 9),
     recovery_key(ANN): Recovery(BOB, 7),
     leaving_key(ANN): Leaving(7, 1, BOB),
-    annulment_key(ANN): Annulment(BOB, DIGEST, 7, 1, DIGEST),
+    annulment_key(ANN): Annulment(BOB, DIGEST, 7, 1, DIGEST, BOB, DIGEST, 9, ((ANN, 2),)),
     left_key(ANN): Left(7),
 }
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from chain.actions import (
+    APPEAL,
     ASK,
     AUDIT,
     CORRECT,
     DECLINE,
-    DENY,
     LEAVE,
     MAINTAIN,
     POINTS_LIMIT,
@@ -26,6 +26,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -142,10 +143,12 @@ ACTIONS: list[Action] = [
     NameGuardians(DIGEST),
     Recover(KEY, RECOVER),
     Veto(LEAVE),
-    Annul(KEY, DENY, DIGEST),
+    Annul(KEY, APPEAL, DIGEST),
     Leave(),
     Anchor(0, KEY, KEY, b"", KEY),
     Anchor(AUDIT, DIGEST, DIGEST, DIGEST, DIGEST),
+    Attest(KEY, 0, b"", -SLOT_LIMIT),
+    Attest(KEY, U32_MAX, DIGEST, SLOT_LIMIT),
 ]
 
 
@@ -175,7 +178,7 @@ def test_kinds_have_names() -> None:
         "enrol", "rate", "record", "object", "appeal", "reopen", "answer", "rule",
         "repair", "statement", "motion", "approve", "evidence",
         "consent", "lost", "retract", "dispute", "reply", "guardians", "recover", "veto", "annul", "leave", "anchor",
-        "rotate",
+        "attest", "rotate",
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from chain import trial
 from chain.actions import Approve, Enrol, Rate, Rotate
 from chain.blockchain import Blockchain
+from chain.consents import sign_rotation
 from chain.draft import Draft
 from chain.electorate import Electorate
 from chain.errors import Reason, Refused
@@ -111,6 +112,20 @@ def test_what_a_trial_refuses_for_good_submission_refuses_as_well(bench: Bench, 
         "whom it rates may enrol before the block"
     )
     assert len(bench.mempool) == 3
+
+
+def test_who_moved_to_another_key_is_refused_to_rate_itself(bench: Bench, ann: Actor) -> None:
+    joins, fresh = ann.sign(Enrol()), secret(101)
+    moves = ann.sign(Rotate(fresh.public, sign_rotation(fresh, GENESIS.id, ann.key, ann.nonce)))
+    rates = sign_transaction(fresh, GENESIS.id, 0, FAR, Rate(ann.key, 1, 5))
+    bench.chain.add(Forge(GENESIS).block(None, [joins, moves]), arrived_in_slot=True)
+    assert submitted(bench, rates) == [Reason.SELF_RATING]
+
+
+def test_a_rating_is_not_carried_out_to_let_it_wait(bench: Bench, ann: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.chain.add(Forge(GENESIS).block(None, [ann.sign(Enrol())]), arrived_in_slot=True)
+    monkeypatch.setattr(trial, "_tried", lambda *_: pytest.fail("it was tried"))
+    assert submitted(bench, ann.sign(Rate(secret(77).public, 1, 5))) == [None]
 
 
 def test_what_can_no_longer_pass_gives_way_to_its_actors_next_word(bench: Bench, ann: Actor) -> None:

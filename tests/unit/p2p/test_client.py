@@ -34,6 +34,7 @@ STATUS_OF_A_NODE: NodeStatus = {
     "silent_why": None, "signs_again": None,
     "height": 7, "head_id": "ab", "state_root": "cd", "finalized_height": 2, "finalized_id": "ef", "stalled": None,
     "slot": 9, "mempool": 0, "peers": 3, "syncing": False, "reorgs": 0, "transactions": 5, "final_transactions": 1,
+    "transactions_from": 1,
     "signatures_checked": 6, "cpu_s": 0.5, "rss_bytes": 1,
     "mode": "full", "oldest_body": 1, "damaged_blocks": 0,
 }  # fmt: skip

@@ -132,6 +132,42 @@ async def test_who_gives_a_state_that_never_was_is_not_asked_for_it() -> None:
         assert await fetched(watch) == GOOD
 
 
+async def test_who_gives_an_older_state_than_asked_for_is_banned() -> None:
+    """It was final once, and every part of it is true."""
+    async with world(2) as (watch, (hostile, honest)):
+        gives(hostile, OLDER, SHELF)
+        gives(honest, SHELF)
+        assert await fetched(watch) == GOOD
+        assert watch.refused[hostile.peer_id].startswith("wrong_state_root")
+        assert honest.peer_id not in watch.refused
+
+
+async def test_who_promises_an_older_state_is_not_asked_for_it() -> None:
+    async with world(2) as (watch, (hostile, honest)):
+        asked = gives(hostile, OLDER)
+        gives(honest, SHELF)
+        store = Kept()
+        with trio.fail_after(PATIENCE_S):
+            while not store.rows or store.joining is None or not store.joining.is_done:
+                await Fetching(watch, store).run()
+        assert store.rows in (GOOD, FORGE.state(CHAIN[0]))
+        assert watch.refused == {}
+        assert asked
+
+
+@pytest.mark.parametrize("promises", [False, True])
+async def test_one_byte_a_second_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, *, promises: bool) -> None:
+    """From the first question on, or once it has promised the state that most give."""
+    monkeypatch.setattr(module, "PATIENCE_MS", 100)
+    async with world(3) as (watch, (slow, *honest)):
+        gives(slow, SHELF)
+        slow.drip(STATE, after=int(promises))
+        for server in honest:
+            gives(server, SHELF)
+        assert await fetched(watch) == GOOD
+        assert watch.refused == {}
+
+
 async def test_who_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_MS", 100)
     async with world(2) as (watch, (silent, honest)):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import socket
+from itertools import permutations
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.exceptions import MissingDeserializerError
 from libp2p.crypto.pb import crypto_pb2
 from libp2p.crypto.serialization import deserialize_public_key
+from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.io.trio import TrioTCPStream
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from chain.messages import REPLY_BYTES
-from p2p.library import MAX_NAME_BYTES, MAX_WINDOW_BYTES, tame
+from p2p.library import MAX_NAME_BYTES, MAX_WINDOW_BYTES, PromptLock, tame
 from tests.unit.p2p.net import framed, mesh_of, require_service
 
 
@@ -82,6 +85,51 @@ async def test_a_connection_that_never_was_has_no_other_end() -> None:
     stream.stream.socket = closed
     closed.close()
     assert stream.get_remote_address() is None
+
+
+async def test_what_is_read_ahead_of_a_socket_comes_in_order_and_ends_with_it() -> None:
+    tame()
+    ours, theirs = trio.testing.memory_stream_pair()
+    stream = TrioTCPStream(cast(trio.SocketStream, theirs))
+    await ours.send_all(b"one two three")
+    pieces = [await stream.read(4), await stream.read(0), await stream.read(4), await stream.read(None)]
+    assert pieces == [b"one ", b"", b"two ", b"three"]
+    await ours.aclose()
+    assert await stream.read(1) == b""
+
+
+class _Broken:
+    async def receive_some(self, _size: int) -> bytes:
+        raise trio.BrokenResourceError
+
+
+async def test_a_reset_connection_is_told_as_the_library_does() -> None:
+    tame()
+    _, closed = trio.testing.memory_stream_pair()
+    stream = TrioTCPStream(cast(trio.SocketStream, closed))
+    await closed.aclose()
+    assert await stream.read(1) == b"", "closed here"
+    stream = TrioTCPStream(cast(trio.SocketStream, _Broken()))
+    with pytest.raises(ConnectionClosedError):
+        await stream.read(1)
+
+
+async def test_a_free_lock_is_taken_at_once_and_one_that_is_held_is_waited_for() -> None:
+    lock, order = PromptLock(), list[str]()
+
+    async def hold(name: str) -> None:
+        async with lock:
+            order.append(name)
+            await trio.lowlevel.checkpoint()
+            order.append(name)
+
+    with trio.testing.assert_no_checkpoints():
+        async with lock:
+            pass
+    async with trio.open_nursery() as nursery:
+        for name in "abc":
+            nursery.start_soon(hold, name)
+    assert "".join(order) in {"".join(2 * each for each in names) for names in permutations("abc")}
 
 
 async def test_a_window_grows_no_further_than_one_reply() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from chain.actions import Enrol
 from chain.ballots import make_ballot
@@ -11,7 +12,7 @@ from chain.codec import encode
 from chain.electorate import Decision
 from chain.errors import Reason, Refused
 from chain.transactions import Transaction, VerifiedTransaction, decode_transaction
-from p2p.signatures import CHUNK, Signatures
+from p2p.signatures import CHUNK, SCREENED_AT_ONCE, Signatures
 from tests.support.forge import Forge, heading
 from tests.support.world import Actor, genesis_of
 
@@ -235,3 +236,25 @@ async def test_headings_and_blocks_are_good_up_to_the_first_that_is_not() -> Non
     assert whole == tuple(blocks[:2])
     assert refusal is not None
     assert await signatures.blocks(raws) == (tuple(blocks), None)
+
+
+async def test_others_have_their_turn_while_many_are_read(signatures: Signatures) -> None:
+    raws, screened, seen_by_others = raws_of(enrolments(3 * SCREENED_AT_ONCE)), [], set()
+
+    def refuse(transaction: Transaction) -> Refused:
+        screened.append(transaction.id)
+        return Refused(Reason.NONCE_USED)
+
+    async def look() -> None:
+        while True:
+            seen_by_others.add(len(screened))
+            await trio.lowlevel.checkpoint()
+
+    for ask in (signatures.outcomes, signatures.transactions):
+        screened.clear()
+        seen_by_others.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await ask(raws, screen=refuse)
+            nursery.cancel_scope.cancel()
+        assert seen_by_others - {0, len(raws)}

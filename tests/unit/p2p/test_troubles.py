@@ -89,7 +89,7 @@ async def test_another_service_and_a_mute_one_are_named(said: Said, monkeypatch:
             await until(lambda: len(said()) == 2)
         nursery.cancel_scope.cancel()
     by_peer = {line.split()[1]: line for line in said()}
-    assert "what answers there is no peer of this kind" in by_peer[peer_id_of(2)]
+    assert "what answers there is not a peer of this kind" in by_peer[peer_id_of(2)]
     assert "no answer within" in by_peer[peer_id_of(3)]
 
 

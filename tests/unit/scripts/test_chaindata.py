@@ -293,6 +293,9 @@ def test_a_whole_home_is_whole(home: Path, city: City) -> None:
     told = answer("verify", home)
     assert (told["ok"], told["damage"], told["gone"], told["executed_from_height"]) == (True, [], "", 1)
     assert (told["blocks"], told["bodies"]) == (len(city.blocks), len(city.blocks))
+    shown = run("verify", home).stdout
+    assert "unnamed" not in shown, "it is about what is wrong and in no list"
+    assert "gone" not in shown
 
 
 def test_of_a_pruned_home_it_is_said_what_is_gone(home: Path, city: City) -> None:

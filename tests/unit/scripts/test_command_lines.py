@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from tests.support.running import DEADLINE_S, ROOT
@@ -67,6 +68,50 @@ def test_help_is_given_and_waits_for_nothing_heavy(program: Path) -> None:
     assert max(map(len, ended.stdout.splitlines())) <= 80
     (heavy,) = ended.stderr.splitlines()
     assert set(json.loads(heavy)) <= ({"trio", "structlog", "rich"} if program.name == "node.py" else set())
+
+
+@every_program
+def test_a_python_without_the_libraries_is_told_what_to_type(program: Path, tmp_path: Path) -> None:
+    """-S leaves out all that is installed."""
+    name = str(program.relative_to(ROOT))
+    for folder, enter in ((ROOT, ""), (tmp_path, f"cd {ROOT} && ")):
+        command = [sys.executable, "-E", "-S", str(program), "--home", "two words"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+        said, to_type = ended.stderr.splitlines()
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert said.startswith("error: ")
+        assert said.endswith(" is not installed for this Python; type")
+        assert to_type.startswith(enter)
+        assert to_type.endswith(f".uv/bin/uv run {name} --home 'two words'")
+
+
+@pytest.mark.parametrize(("missing", "code"), [("pandas", 2), ("chain.nowhere", 1)])
+def test_what_is_found_missing_late_is_told_too_unless_it_is_ours(missing: str, code: int, tmp_path: Path) -> None:
+    program = ROOT / "scripts" / "manifest.py"
+    lines = (
+        "import runpy, sys",
+        f"sys.modules[{missing!r}] = None",
+        f"sys.argv = [{str(program)!r}, 'x']",
+        "import p2p.local.commandline as lines",
+        f"lines.open_streams = lambda: __import__({missing!r})",
+        f"runpy.run_path({str(program)!r}, run_name='__main__')",
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert ended.returncode == code
+    assert ("Traceback" in ended.stderr) == (code == 1)
+
+
+@every_program
+def test_lists_of_commands_say_what_each_does_to_the_end(program: Path) -> None:
+    module = importlib.import_module(".".join(program.relative_to(ROOT).with_suffix("").parts))
+    name = program.read_text("utf-8").splitlines()[-1].strip().removesuffix("()")
+    lists = [click.Context(getattr(module, name), terminal_width=80, info_name=name)]
+    for context in lists:
+        if isinstance(context.command, click.Group):
+            assert "..." not in context.command.get_help(context).partition("Commands:")[2]
+            lists += [click.Context(each, context, terminal_width=80) for each in context.command.commands.values()]
 
 
 @some_programs

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG
+from p2p.local.commandline import EXIT_WRONG
+from p2p.local.startup import EXIT_MISTAKE
 
 import json
 from typing import Any

@@ -22,6 +22,9 @@ from chain.genesis import Genesis
 from chain.institutions import motions_document
 from chain.keys import did_from_key
 from chain.scores import standing
+from p2p.client import NodeAway
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from scripts.chain_view import open_view
 from scripts.index import index as command
 from scripts.index_parts.database import Database, DatabaseAway, Transaction, open_database
@@ -32,6 +35,7 @@ from scripts.index_parts.sources import OfHome, Tip
 from scripts.index_parts.tables import HISTORIES, TABLES, VIEWS
 from tests.support import postgres
 from tests.support.registered import City, Told, lively_city, told_city
+from tests.support.world import secret
 
 duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed: uv sync --extra index")
 pytest.importorskip("psycopg", reason="the client of PostgreSQL is not installed: uv sync --extra index")
@@ -320,6 +324,33 @@ def test_an_index_of_another_chain_is_refused(city: City, new: Callable[[], str]
         Index(chain, open_database(to)).catch_up()
 
 
+def test_a_chain_that_is_not_as_far_is_said_and_changes_nothing(told: Told, tmp_path: Path) -> None:
+    to, fresh = str(tmp_path / "x.duckdb"), tmp_path / "fresh"
+    assert run("--to", to, "--home", str(told.home), "--once").exit_code == 0
+    held = contents(to)
+    with open_view(told.home) as view:
+        create_home(fresh, view.genesis, secret(1).seed, HomeConfig())
+    ended = run("--to", to, "--home", str(fresh), "--once")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert (
+        "final up to height 45, and what is followed here goes only up to 0; follow one that is as far" in ended.stderr
+    )
+    assert {**contents(to), "blocks": None} == {**held, "blocks": None}
+
+
+def test_one_that_runs_on_waits_for_a_chain_that_is_not_as_far(city: City, new: Callable[[], str]) -> None:
+    chain, to = Growing(city.genesis), new()
+    chain.grow(city, 30)
+    index = Index(chain, open_database(to))
+    index.catch_up()
+    chain.grow(city, 9)
+    with pytest.raises(NodeAway, match="only up to"):
+        index.catch_up()
+    chain.grow(city, city.height)
+    index.catch_up()
+    assert contents(to) == at_once(city, new())
+
+
 def test_a_database_with_tables_of_others_is_left_alone(city: City, new: Callable[[], str]) -> None:
     to = new()
     with open_database(to).transaction() as transaction:
@@ -392,8 +423,8 @@ def test_the_command_catches_up_and_says_so(told: Told, tmp_path: Path) -> None:
     ("to", "what"),
     [
         (None, "give --to"),
-        ("chain.db", "'chain.db' is no index; write it like index.duckdb or postgresql://user@host/database"),
-        ("nowhere/x.duckdb", "nowhere is no folder; make it first"),
+        ("chain.db", "'chain.db' is not an index; write it like index.duckdb or postgresql://user@host/database"),
+        ("nowhere/x.duckdb", "nowhere; make it first"),
         ("postgresql://nobody@/none?host=/nowhere", "/none?host=/nowhere cannot be reached now: "),
     ],
 )

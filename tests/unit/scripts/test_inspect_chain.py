@@ -21,11 +21,13 @@ from chain.database import DATABASE
 from chain.keys import did_from_key
 from chain.statekeys import member_key
 from chain.storage import Storage
+from p2p.local.config import HomeConfig
+from p2p.local.home import create_home
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import RecordingDisk, read_only, tamper, write_genesis, write_home
 from tests.support.story import Story, told_story
-from tests.support.world import World, genesis_of
+from tests.support.world import World, genesis_of, secret
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "inspect_chain.py"
 COMMANDS = (
@@ -351,3 +353,11 @@ def test_on_a_terminal_tables_have_colour(story: Story) -> None:
     assert (found.returncode, found.stderr) == (0, b"")
     assert "\x1b[" in shown
     assert story.dids[0] in shown
+
+
+def test_a_home_without_a_block_says_what_brings_the_chain(tmp_path: Path) -> None:
+    create_home(tmp_path / "fresh", genesis_of(1), secret(1).seed, HomeConfig())
+    (line,) = ask(tmp_path / "fresh", "sync").stdout.splitlines()
+    assert line.startswith("This home has no block yet; `")
+    assert line.endswith(f"node.py run --home {tmp_path / 'fresh'}` brings it what the network has.")
+    assert answer(tmp_path / "fresh", "sync")["as_of_height"] == 0

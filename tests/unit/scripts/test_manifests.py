@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_MISTAKE
+from p2p.local.startup import EXIT_MISTAKE
 
 from dataclasses import replace
 from pathlib import Path
@@ -183,7 +183,7 @@ def test_what_contradicts_itself_is_refused_with_its_line(tmp_path: Path, middle
         (asserts("slots", percent="90"), 1, "counts slot 0, in which there is no load"),
         (asserts("recorded", since="4"), 3, "counts slot 4, in which there is no load"),
         (asserts("seats", at="3", nodes='["ann"]'), 4, "names 1 validators, where there are 2"),
-        (asserts("mute", at="3", nodes='["eve"]'), 4, "names eve, which is no validator then"),
+        (asserts("mute", at="3", nodes='["eve"]'), 4, "names eve, which is not a validator then"),
         (asserts("speaks", nodes='["eve"]'), 3, "names eve, which never has a seat"),
         (event(2, "kill", nodes='["ann"]') + asserts("synced", at="3", nodes='["ann"]'), 8, "is down then and cannot"),
     ],

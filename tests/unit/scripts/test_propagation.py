@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_MISTAKE
+from p2p.local.startup import EXIT_MISTAKE
 
 import json
 from collections import Counter

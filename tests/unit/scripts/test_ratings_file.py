@@ -151,22 +151,22 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "five columns": (b"6,2,4,1,1\n", "line 1: 5 fields where 3 or 4 are wanted"),
     "another number of columns further down": (LINES + b"6,2,4\n", "line 4: 3 fields where 4 are wanted"),
     "a decimal comma": (LINES.replace(b".", b","), "if decimals are written with a comma, write them with a point"),
-    "a decimal comma between semicolons": (b"6;2;4,0;1\n", "'4,0' is no rating .* write decimals with a point"),
-    "a decimal comma in a time": (b"6;2;4;12892,5\n", "'12892,5' is no time .* write decimals with a point"),
+    "a decimal comma between semicolons": (b"6;2;4,0;1\n", "'4,0' is not a rating .* write decimals with a point"),
+    "a decimal comma in a time": (b"6;2;4;12892,5\n", "'12892,5' is not a time .* write decimals with a point"),
     "a header that contradicts itself": (b"to,from,x,time\n6,2,4,1\n", "header 'to,from,x,time' does not tell"),
     "a header with a name twice": (b"source,from,to,rating\n6,6,2,4\n", "two columns .* may be the rater"),
     "times first, and no header": (b"1289241911,6,2,4\n1289241912,5,6,7\n", "begin with its times; name its columns"),
     "an index that no header names": (b"0,6,2,4,1\n", "5 fields where 3 or 4 are wanted"),
-    "a second header": (LINES + KNOWN, "line 4: 'TRUST_INDEX' is no rating"),
+    "a second header": (LINES + KNOWN, "line 4: 'TRUST_INDEX' is not a rating"),
     "times in some lines": (b"6,2,4,1\n6,5,2,\n", "line 2: a time in some lines and none in others"),
     "a quote that does not end": (LINES + b'"6,"2",4,1\n', "line 4: .* cannot be split"),
     "a member that rates itself": (LINES + b"7,7,5,1\n", "line 4: member 7 rates itself"),
     "zeros before a number": (b"007,2,4,1\n", "line 1: '007' may be member 7 or another; leave the zeros"),
     "a long line": (b"1," * 500, "line 1: longer than 256 characters"),
-    "Latin-1": (b"6,2,4,1\nJos\xe9,2,4,1\n", "line 2: .* is no text; ratings are text in UTF-8"),
-    "UTF-16 without a mark": (LINES.decode().encode("utf-16-le"), r"line 1: '\\x00' is no text"),
-    "NUL at the end": (LINES + b"\0\0", r"line 4: '\\x00' is no text"),
-    "^Z at the end": (LINES + b"\x1a", r"line 4: '\\x1a' is no text"),
+    "Latin-1": (b"6,2,4,1\nJos\xe9,2,4,1\n", "line 2: .* is not text; ratings are text in UTF-8"),
+    "UTF-16 without a mark": (LINES.decode().encode("utf-16-le"), r"line 1: '\\x00' is not text"),
+    "NUL at the end": (LINES + b"\0\0", r"line 4: '\\x00' is not text"),
+    "^Z at the end": (LINES + b"\x1a", r"line 4: '\\x1a' is not text"),
     "HTML": (b"<!DOCTYPE html>\n", "is HTML or XML, perhaps the page of a download that failed"),
     "JSON": (b'[{"from":1}]\n', "is JSON; write it as CSV"),
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
@@ -246,7 +246,7 @@ def test_what_unpacks_to_too_much_is_left_unread(
     monkeypatch.setattr(unpack, "MAX_TEXT", 64_000)
     path = tmp_path / "bomb"
     path.write_bytes(BOMBS[packing](line * 1_000_000))
-    with pytest.raises(OperatorError, match=r"unpacks to more text than a million ratings take|is no text"):
+    with pytest.raises(OperatorError, match=r"unpacks to more text than a million ratings take|is not text"):
         read_file(path, category)
 
 
@@ -328,7 +328,7 @@ def test_what_may_mean_another_member_is_none(text: str) -> None:
     "text", ["", "11", "-11", "4.5", "--4", "4e0", "NaN", "good", "+", "٢", "1_0", "9" * 200, "0x1"]
 )
 def test_what_is_no_rating(category: RatingCategory, text: str) -> None:
-    with pytest.raises(ValueError, match="is no rating from -10 to 10"):
+    with pytest.raises(ValueError, match="is not a rating from -10 to 10"):
         read_points(text, category)
 
 
@@ -354,5 +354,5 @@ def test_a_time_says_its_unit(text: str, seconds: int) -> None:
     ["-1", "yesterday", "1.2.3", "nan", "9" * 30, "1e99", "1969-12-31", "8/11/2010", "1289241911.٧٢", "0001-01-01"],
 )
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         read_time(text)

@@ -300,7 +300,7 @@ def test_a_report_is_anchored_by_the_digests_of_its_manifest(market: Desk, tmp_p
     assert market.node.last() == Anchor(AUDIT, *(bytes.fromhex(digest) for digest in digests.values()))
     assert market.refusal("anchor", str(tmp_path / "manifest.json"), key="office") == "not_enrolled"
     ended = market.ends("anchor", market.paper, key="ann")
-    assert (ended.code, "is no manifest of a report" in ended.stderr) == (2, True)
+    assert (ended.code, "is not the manifest of a report" in ended.stderr) == (2, True)
 
 
 def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
@@ -308,6 +308,7 @@ def test_a_refusal_says_the_rule_and_what_is_needed(market: Desk) -> None:
     assert (ended.code, ended.stdout) == (1, "")
     assert "refused: nothing was changed (not_enrolled)" in ended.stderr
     assert "Nothing is recorded about a key that has not enrolled" in ended.stderr
+    assert f"  here    {market.did('office')} is not enrolled\n" in ended.stderr
     assert "the enrolment of that key" in ended.stderr
     assert len(market.node.taken) == 2, "what is refused is not sent"
 
@@ -396,7 +397,7 @@ def test_a_document_has_the_same_digest_only_with_its_salt(tmp_path: Path) -> No
     salt.unlink()
     assert run_client("digest", str(document)).stdout.strip() != first["digest"]
     salt.write_text("no salt", encoding="ascii")
-    assert "is no salt of 32 hexadecimal digits" in run_client("digest", str(document)).stderr
+    assert "is not a salt of 32 hexadecimal digits" in run_client("digest", str(document)).stderr
 
 
 def test_records_and_motions_are_listed_with_the_numbers_that_they_got(town: Desk) -> None:

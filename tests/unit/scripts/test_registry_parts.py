@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from chain.errors import OperatorError, Reason, Refused
+from chain.keys import did_from_key
 from chain.meanings import MEANINGS
 from chain.policy import shipped_policy
+from scripts.console import use_names
 from scripts.registry_parts.inputs import (
     Cosignature,
     find_category,
@@ -19,7 +21,7 @@ from scripts.registry_parts.inputs import (
     read_start,
 )
 from scripts.registry_parts.refusals import show
-from tests.support.world import GENESIS_MS, genesis_of
+from tests.support.world import GENESIS_MS, genesis_of, secret
 
 CITY = shipped_policy("municipal")
 LOAN = CITY.categories[1]
@@ -42,6 +44,16 @@ def test_a_refusal_says_the_rule_what_is_needed_and_when(capsys: pytest.CaptureF
     ]
 
 
+def test_a_refusal_names_whom_it_is_about_as_this_machine_does(capsys: pytest.CaptureFixture[str]) -> None:
+    did = did_from_key(secret(7).public)
+    use_names({did: "Ann"})
+    try:
+        show(Refused(Reason.NOT_ENROLLED, f"{did} is not enrolled"), "nothing was changed", GENESIS)
+    finally:
+        use_names({})
+    assert f"  here    Ann {did} is not enrolled\n" in capsys.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------------------ names
 
 
@@ -52,7 +64,12 @@ def test_a_category_is_found_by_code_name_or_part_of_the_name(text: str) -> None
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("999", "is no category"), ("", "fits several"), ("drinking tea", "is no category"), ("-1", "is no category")],
+    [
+        ("999", "is not a category"),
+        ("", "fits several"),
+        ("drinking tea", "is not a category"),
+        ("-1", "is not a category"),
+    ],
 )
 def test_no_category_or_several_is_said_with_the_choice(text: str, why: str) -> None:
     with pytest.raises(OperatorError, match=f"{why}.*choose from 1 contract or loan default"):

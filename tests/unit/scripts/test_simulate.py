@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_MISTAKE, EXIT_WRONG
+from p2p.local.commandline import EXIT_WRONG
+from p2p.local.startup import EXIT_MISTAKE
 
 import json
 import re
@@ -14,7 +15,8 @@ import pytest
 
 from scripts import simulate
 from scripts.console import Numbers, numbers_text
-from scripts.simulation import matrix, sweep, telling
+from scripts.simulation import matrix, record, sweep, telling
+from scripts.simulation.history import cast
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import Settings
 from tests.support.commands import exit_code
@@ -68,6 +70,47 @@ def test_real_storage_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> No
     report = json.loads(capsys.readouterr().out)
     assert report["settings"]["disk"] == "real"
     assert report["final_blocks"] > 0
+
+
+def test_one_of_ten_mixed_histories_is_on_real_files() -> None:
+    disks = [cast(Settings(disk="mixed"), seed).disk for seed in range(100)]
+    assert [disks[ten : ten + 10].count("real") for ten in range(0, 100, 10)] == [1] * 10
+
+
+def test_what_the_log_holds_is_not_run_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # given a log of two histories, and the end of a line during which the process died
+    log = tmp_path / "seeds.log"
+    options = ("--slots", "10", "--disk", "mixed", "--processes", "1", "--log", str(log))
+    assert run("--seeds", "0..2", *options) == 0
+    before = log.read_bytes()
+    log.write_bytes(before + b'{"seed": 2, "vio')
+    # when more are run, and the page is written
+    monkeypatch.setattr(record, "DOCUMENT", tmp_path / "seeds.md")
+    capsys.readouterr()
+    assert run("--seeds", "0..4", *options, "--write", "--json") == 0
+    # then the two are as they were, two more follow, and all four are told
+    assert log.read_bytes().startswith(before)
+    assert [json.loads(line).get("seed") for line in log.read_text().splitlines()] == [None, 0, 1, 2, 3]
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert (summary["histories"], summary["of them with nodes on SQLite files"]) == ("4", "1")
+    assert "| histories | 4 |" in record.DOCUMENT.read_text(encoding="utf-8")
+    # and histories of other settings do not mix with them
+    assert run("--seeds", "0..4", "--slots", "11", "--log", str(log)) == EXIT_MISTAKE
+
+
+def test_a_violation_is_logged_and_the_others_are_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("chain.votes.Count._highest", lambda *arguments: arguments[1])
+    options = ("--seeds", "0..2", "--slots", "10", "--processes", "1", "--log", str(tmp_path / "log"))
+    assert run(*options) == EXIT_WRONG
+    out = capsys.readouterr().out
+    assert "VIOLATION at seed 0" in out
+    assert "VIOLATION at seed 1" in out
+    # and what failed stays so, without being run again
+    assert run(*options) == EXIT_WRONG
 
 
 def test_acts_are_chosen_for_one_seed() -> None:

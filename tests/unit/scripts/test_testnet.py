@@ -59,7 +59,7 @@ def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: P
 def test_a_bad_line_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     home, file = tmp_path / "net", tmp_path / "ratings.csv"
     file.write_text("6,2,4,1\n6,5,many,1\n", encoding="ascii")
-    assert "line 2: 'many' is no rating" in refused(capsys, "--home", home, "--replay", file)
+    assert "line 2: 'many' is not a rating" in refused(capsys, "--home", home, "--replay", file)
     assert not home.exists()
 
 

@@ -58,7 +58,7 @@ def test_what_a_line_says(line: str, entry: Entry | None) -> None:
 
 @pytest.mark.parametrize("line", ["@alice", "--alice", "a:b:c", "-", "al/ice", ":alice", "- carol", "álice"])
 def test_what_is_no_handle_is_said(line: str) -> None:
-    with pytest.raises(OperatorError, match="is no handle like github:alice"):
+    with pytest.raises(OperatorError, match="is not a handle like github:alice"):
         read_entry(line)
 
 
@@ -83,7 +83,7 @@ def test_lines_that_say_nothing_to_file_are_told_and_cost_no_other(file: Path) -
     told = [(wrong.line, wrong.why) for wrong in read.unreadable]
     assert [line for line, _ in told] == [1, 2, 4, 5, 6]
     for (_, why), part in zip(
-        told, ("no key is called 'dave'", "needs a reason", "as line 3", "no handle", "UTF-8"), strict=True
+        told, ("no key is called 'dave'", "needs a reason", "as line 3", "not a handle", "UTF-8"), strict=True
     ):
         assert part in why
 

@@ -7,7 +7,7 @@ import { sha256 } from './sha256.js'
 
 // The fields of each table of a policy, in the order in which they are encoded (chain/language.py).
 const FIELDS = {
-  policy: ['language', 'name', 'version', 'day_ms', 'enrolment', 'score', 'periods', 'authorities', 'rights', 'tier', 'severity', 'category', 'rating', 'identity', 'raters', 'quotas'],
+  policy: ['language', 'name', 'version', 'day_ms', 'enrolment', 'score', 'periods', 'authorities', 'rights', 'tier', 'severity', 'category', 'rating', 'identity', 'raters', 'quotas', 'attribute'],
   score: ['base', 'ratings_floor', 'ratings_cap'],
   periods: ['answer_days', 'ruling_days', 'repair_answer_days', 'motion_days', 'notice_days', 'retention_days',
     'bodies_days'],
@@ -19,11 +19,12 @@ const FIELDS = {
   tier: ['name', 'from', 'cap_records'],
   severity: ['name', 'repair_after_days', 'expires_after_days'],
   category: ['code', 'name', 'min', 'max', 'floor', 'ceiling', 'severities', 'reason', 'tier_cap', 'closed', 'interim'],
-  rating: ['code', 'name', 'min', 'max', 'closed']
+  rating: ['code', 'name', 'min', 'max', 'closed'],
+  attribute: ['code', 'name', 'valid_days', 'closed']
 }
 
 // What came later is encoded only where it is not as usual: what was signed before stays what it is.
-const LATER = { periods: ['bodies_days', 365] }
+const LATER = { periods: ['bodies_days', 365], policy: ['attribute', undefined] }
 
 export function encodePolicy (document) {
   return encode(toWire('policy', document))
@@ -53,7 +54,7 @@ function fromWire (name, row) {
     return Array.isArray(value[0]) || value.length === 0 ? value.map((item) => fromWire(key, item)) : fromWire(key, value)
   }
   const [later, usual] = LATER[name] ?? []
-  return Object.fromEntries(FIELDS[name].map((key, at) => [key, key === later ? row[at] ?? usual : field(key, row[at])]))
+  return Object.fromEntries(FIELDS[name].map((key, at) => [key, key === later && row[at] === undefined ? usual : field(key, row[at])]))
 }
 
 export function policyDigest (encoded) {

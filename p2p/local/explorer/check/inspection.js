@@ -62,7 +62,7 @@ export async function member (follower, findings, did, told) {
   const isRight = await noting(findings, what, async () => {
     checkExplanation(told, await policyOf(follower))
     proof = await follower.proofOf(hex(keyOf(did)))
-    check(proof.member, 'she is no member in the state that is proven')
+    check(proof.member, 'in the state that is proven nobody has this key')
     const found = differences(told, proof)
     if (!found.length) return `Score ${told.score} and tier ${told.tier} are in the state of final height ${proof.header.height}, and the lines add up.`
     check(hasMoved(follower, proof.header, told.as_of_height), inWords(found))

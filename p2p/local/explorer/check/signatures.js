@@ -2,6 +2,7 @@
 // settled together at the end.
 
 import { check, hex } from './bytes.js'
+import { Pace } from './pace.js'
 
 const ALGORITHM = { name: 'Ed25519' }
 const MAX_REMEMBERED = 20_000
@@ -25,7 +26,12 @@ export class Signatures {
   // Raises Wrong for the first that is not right.
   async settle () {
     const waiting = this.waiting.splice(0)
-    const right = await Promise.all(waiting.map(isSigned))
+    const [asked, pace] = [[], new Pace()]
+    for (const each of waiting) {
+      asked.push(isSigned(each))
+      await pace.step()
+    }
+    const right = await Promise.all(asked)
     waiting.forEach(({ what }, at) => check(right[at], what))
     if (known.size > MAX_REMEMBERED) known.clear()
     for (const { name } of waiting) known.add(name)

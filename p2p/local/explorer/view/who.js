@@ -53,7 +53,8 @@ function inWords (told, { tier: tiers }) {
   const higher = tiers[at - 1]
   const cap = told.tier_without_cap ? ` By the score alone it would be ${told.tier_without_cap}: a standing record caps it.` : ''
   const next = higher && !told.tier_without_cap ? ` ${plural(higher.from - told.score, 'point')} more lead to ${higher.name}.` : ''
-  return `${plural(told.records, 'record')} ${told.records === 1 ? 'counts' : 'count'}, ${told.suspended ? `${told.suspended} ${told.suspended === 1 ? 'is' : 'are'} suspended` : 'none is suspended'}.${cap}${next}`
+  const counting = told.records ? `${plural(told.records, 'record')} ${told.records === 1 ? 'counts' : 'count'}` : 'No record counts'
+  return `${counting}, ${told.suspended ? `${told.suspended} ${told.suspended === 1 ? 'is' : 'are'} suspended` : 'none is suspended'}.${cap}${next}`
 }
 
 function lines ({ lines, sum }, people) {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ async def test_who_is_not_told_to_joins_by_blocks(tmp_path: Path) -> None:
     fresh = home(tmp_path)
     await arrive(fresh)
     assert not draft_of(fresh.path / DATABASE).exists()
+
+
+async def test_what_was_fetched_goes_where_the_home_has_a_chain_already(tmp_path: Path) -> None:
+    """It was killed between its last two steps."""
+    ended = home(tmp_path, join="state")
+    block = "INSERT INTO blocks (id, parent, height, main, transactions, body) VALUES (x'01', x'00', 1, 1, 0, x'00')"
+    with closing(sqlite3.connect(ended.path / DATABASE)) as connection, connection:
+        connection.execute(block)
+    draft_of(ended.path / DATABASE).touch()
+    await arrive(ended)
+    assert not draft_of(ended.path / DATABASE).exists()
 
 
 async def test_how_far_it_is_stands_in_status_and_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,9 @@ def test_a_damaged_or_foreign_file_is_named_with_its_remedy(
 ) -> None:
     for file, load in ((plan, load_plan), (entry, lambda file: load_entries(plan, PLAN, [file]))):
         file.write_text(damage(file.read_text("utf-8")), encoding="utf-8")
-        with pytest.raises(OperatorError, match=r"is no undamaged (plan|entry) \(.*\); have it sent again") as told:
+        with pytest.raises(
+            OperatorError, match=r"is damaged, or not the file of the (plan|entry) \(.*\); have it sent again"
+        ) as told:
             load(file)
         assert str(told.value).startswith(str(file))
 

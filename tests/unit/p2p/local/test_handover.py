@@ -393,7 +393,7 @@ def test_a_file_cut_short_is_refused(old: Home, new: Home, file: Path) -> None:
     whole = file.read_bytes().rstrip()
     for size in range(0, len(whole), 7):
         file.write_bytes(whole[:size])
-        refused(new, file, "no undamaged export .*; copy it again, or export it again")
+        refused(new, file, "is damaged, or not an export .*; copy it again, or export it again")
 
 
 def other(value: int | str) -> int | str:
@@ -432,7 +432,7 @@ def test_a_file_of_another_make_is_refused(old: Home, new: Home, file: Path, cha
     if isinstance(change.get("signing"), dict) and change["signing"]:
         change = {"signing": {**document["signing"], **change["signing"]}}
     file.write_text(json.dumps({**document, **change}))
-    refused(new, file, "no undamaged export")
+    refused(new, file, "is damaged, or not an export")
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_a_file_of_another_make_is_refused(old: Home, new: Home, file: Path, cha
 )
 def test_what_is_no_export_at_all_is_refused(new: Home, file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    refused(new, file, "no undamaged export")
+    refused(new, file, "is damaged, or not an export")
 
 
 def test_a_file_that_is_not_there_is_named(new: Home, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from chain.errors import OperatorError
 from chain.keys import SecretKey
 from node import main
 from p2p.local.config import HomeConfig
+from p2p.local.examine import examine
 from p2p.local.home import EXPORTED, Home, begin_home, create_home, is_begun_home, load_home, peer_id_of
 from p2p.local.keyfile import read_key, write_key
+from p2p.local.passphrase import ASKED
 from tests.support.commands import exit_code
 from tests.support.world import genesis_of
 
@@ -112,6 +115,17 @@ def test_a_missing_home_is_named_with_its_remedy(tmp_path: Path) -> None:
         load_home(tmp_path / "nowhere")
     with pytest.raises(OperatorError, match=r"is not a home; make a home with `python node\.py init --home"):
         load_home(tmp_path)
+
+
+def test_a_testnets_folder_names_the_homes_in_it(home: Path, tmp_path: Path) -> None:
+    net = tmp_path / "net"
+    for name in ("node1", "node0"):
+        shutil.copytree(home, net / name)
+    shutil.copy(home / "genesis.json", net)
+    with pytest.raises(OperatorError, match=r"holds some: node0, node1; name one of them, as .*/net/node0$"):
+        load_home(net)
+    _, (finding,) = examine(net, ASKED)
+    assert "node0, node1" in finding.what + finding.remedy
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])

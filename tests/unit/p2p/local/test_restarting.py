@@ -231,7 +231,7 @@ def test_a_home_that_lost_its_database_does_not_sign_again(
 
 
 def test_who_is_no_validator(disks: list[RecordingDisk], file: Path, tmp_path: Path) -> None:
-    refused(home_of(tmp_path, disks, 0, key=50), file, "no validator's")
+    refused(home_of(tmp_path, disks, 0, key=50), file, "not a validator's")
 
 
 def test_whose_signing_state_is_elsewhere(homes: list[Home], file: Path, tmp_path: Path) -> None:
@@ -243,15 +243,15 @@ def test_whose_signing_state_is_elsewhere(homes: list[Home], file: Path, tmp_pat
     ("change", "says"),
     [
         (lambda document: document | {"chain_id": "ab" * 32}, "another network"),
-        (lambda document: document | {"version": 2}, "no undamaged restart"),
-        (lambda document: document | {"tip": "ab"}, "no undamaged restart"),
-        (lambda document: document | {"height": -1}, "no undamaged restart"),
+        (lambda document: document | {"version": 2}, "is damaged, or not a restart"),
+        (lambda document: document | {"tip": "ab"}, "is damaged, or not a restart"),
+        (lambda document: document | {"height": -1}, "is damaged, or not a restart"),
         (lambda document: document | {"height": document["height"] - 1}, "not signed by whom it names"),
         (lambda document: document | {"salt": "cd" * 16}, "not signed by whom it names"),
-        (lambda document: document | {"signatures": []}, "no undamaged restart"),
-        (lambda document: document | {"signatures": {"did:key:z6Mk": "00"}}, "no undamaged restart"),
-        (lambda _document: [], "no undamaged restart"),
-        (lambda _document: "x" * 200_000, "no undamaged restart"),
+        (lambda document: document | {"signatures": []}, "is damaged, or not a restart"),
+        (lambda document: document | {"signatures": {"did:key:z6Mk": "00"}}, "is damaged, or not a restart"),
+        (lambda _document: [], "is damaged, or not a restart"),
+        (lambda _document: "x" * 200_000, "is damaged, or not a restart"),
     ],
 )
 def test_a_file_that_is_not_what_was_written(

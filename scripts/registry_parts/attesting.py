@@ -1,0 +1,44 @@
+"""Attributes of members: attested by an authority until a date, and taken back."""
+
+from __future__ import annotations
+
+import click
+
+from chain.actions import Attest
+from chain.transactions import VerifiedTransaction
+from scripts.registry_parts.inputs import DID, document, find_category, read_slot
+from scripts.registry_parts.session import Session, sends
+
+_member = click.argument("member", metavar="DID", type=DID)
+_name = click.argument("name", metavar="ATTRIBUTE")
+
+
+@click.group()
+def attribute() -> None:
+    """Attest something of a member until a date, a licence say, or take it back."""
+
+
+@attribute.command()
+@_member
+@_name
+@document("evidence", "what it is attested on")
+@click.option("--until", metavar="DATE", required=True, help="The date (UTC) on which it ends.")
+@sends
+def attest(session: Session, member: bytes, name: str, evidence: bytes, until: str) -> VerifiedTransaction:
+    """Attest ATTRIBUTE of DID, as an authority accredited for it.
+
+    What you attested before is replaced.  The register takes the salted digest alone: give the member the document with
+    its salt, and whoever asks can check it.
+    """
+    code = find_category(session.policy.attributes, name).code
+    until_slot = read_slot(session.genesis, until, session.account["slot"], "--until")
+    return session.sign(Attest(member, code, evidence, until_slot))
+
+
+@attribute.command()
+@_member
+@_name
+@sends
+def withdraw(session: Session, member: bytes, name: str) -> VerifiedTransaction:
+    """Take ATTRIBUTE of DID back, as who attested it or as the member itself."""
+    return session.sign(Attest(member, find_category(session.policy.attributes, name).code, b"", 0))
