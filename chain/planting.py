@@ -163,8 +163,12 @@ def forget(trees: Sequence[StateTree], depth: int, read: Callable[[int], bytes])
 
 def _distinct(nodes: Iterable[Node]) -> list[_Inner]:
     """Those of them that are inner ones, and in memory."""
-    near = [node.node if isinstance(node, Far) else node for node in nodes]
-    return list({id(node): node for node in near if isinstance(node, list)}.values())
+    inner: list[_Inner] = []
+    for node in nodes:
+        near = node.node if isinstance(node, Far) else node
+        if isinstance(near, list) and not any(near is other for other in inner):
+            inner.append(near)
+    return inner
 
 
 def pages_between(before: StateTree, after: StateTree, rows: dict[int, bytes] | None = None) -> dict[int, bytes]:

@@ -39,7 +39,9 @@ PATIENCE = {
 # A server that is there and says nothing (stopped, or its disk hangs) is given up after so long, and a statement that
 # takes longer is ended by the server itself.  Long works have no such bound.
 ANSWER_S = 120
-_SPARE_S, _POLL_S = 10, 0.1
+_SPARE_S = 10
+# The library looks so often whether there is an answer.
+_POLLS_A_SECOND = 10
 # What a lost connection may have left locked is free by then; a commit is one only once it is on the server's disk.
 IDLE_S = 20
 _WRITER = """
@@ -332,14 +334,14 @@ def _hurried(library: Any) -> Any:
     class Hurried(library.Connection):  # type: ignore[misc]
         silence_s = ANSWER_S + _SPARE_S
 
-        def wait(self, gen: Any, interval: float = _POLL_S, **more: Any) -> Any:
-            return super().wait(self._heard(gen, interval), interval, **more)
+        def wait(self, gen: Any, *timing: Any, **more: Any) -> Any:
+            return super().wait(self._heard(gen), *timing, **more)
 
-        def _heard(self, answer: Generator[Any, Any, _T], interval: float) -> Generator[Any, Any, _T]:
+        def _heard(self, answer: Generator[Any, Any, _T]) -> Generator[Any, Any, _T]:
             polls = 0
             try:
                 wanted = next(answer)
-                while not self.silence_s or polls * interval <= self.silence_s:
+                while not self.silence_s or polls <= self.silence_s * _POLLS_A_SECOND:
                     is_ready = yield wanted
                     polls = 0 if is_ready else polls + 1
                     wanted = answer.send(is_ready)
