@@ -20,6 +20,7 @@ from chain.database import Database
 from chain.derived import Derived
 from chain.draft import Changes
 from chain.entries import Marker, Rating
+from chain.errors import OperatorError
 from chain.paged import PagedStore
 from chain.registry import genesis_state
 from chain.rows import StoredRows
@@ -220,3 +221,16 @@ def test_a_state_may_grow_and_shrink_and_be_forgotten(seed: int, monkeypatch: py
             if turn % 80 == 79:
                 twins.end()
                 twins.compare()
+
+
+def test_a_deadline_that_is_not_that_of_its_entry_is_damage() -> None:
+    key, slot = marker_key(bytes(32)), 7
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        twins = Twins(connection)
+        twins.block({key: Marker(slot), marker_key(b"\1" * 32): Marker(30)})
+        twins.end()
+        assert list(twins.disk.due(slot)) == [(slot, key)]
+        for damage in ("UPDATE agenda SET slot = 1 WHERE slot = 30", "UPDATE agenda SET key = x'6d' WHERE slot = 1"):
+            connection.execute(damage)
+            with pytest.raises(OperatorError, match="the deadline of .* is not that of its entry"):
+                list(twins.disk.due(slot))
