@@ -65,13 +65,27 @@ class Actor:
     def __init__(self, node: NodeProcess) -> None:
         self.node = node
         self.is_stopped = False
-        # What happens to one node happens in order, each to its end.
-        self.turn = trio.Lock()
+        self._done = trio.Event()
+        self._done.set()
 
     @property
     def answers(self) -> bool:
         """Whether it is worth asking."""
         return self.node.is_live and not self.is_stopped
+
+    def in_order(self, act: Callable[[Actor], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """What carries this out once all is done that was ordered before; tasks begin in any order."""
+        before, done = self._done, trio.Event()
+        self._done = done
+
+        async def carry_out() -> None:
+            try:
+                await before.wait()
+                await act(self)
+            finally:
+                done.set()
+
+        return carry_out
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its process."""
@@ -234,7 +248,7 @@ class Staging:
             case Kill() | Start() | Restart() | LoseDisk():
                 act = {Kill: self._kill, Start: self._start, Restart: self._restart, LoseDisk: self._lose_disk}
                 for name in event.nodes:
-                    acting.start_soon(self._in_turn, self._actors[name], act[type(event)])
+                    acting.start_soon(self._actors[name].in_order(act[type(event)]))
             case Stop() | Continue():
                 for name in event.nodes:
                     self._halt(self._actors[name], is_stopped=isinstance(event, Stop))
@@ -256,10 +270,6 @@ class Staging:
             case Replace():
                 self._changes.begin(event)
 
-    async def _in_turn(self, actor: Actor, act: Callable[[Actor], Awaitable[None]]) -> None:
-        async with actor.turn:
-            await act(actor)
-
     async def _start(self, actor: Actor) -> None:
         await actor.node.start()
         await actor.node.wait_ready(self._client, _unix_ms())
@@ -280,7 +290,9 @@ class Staging:
             file.unlink()
         command = [sys.executable, str(NODE_PY), "init", "--home", str(home), "--resync", "--yes"]
         with trio.CancelScope(shield=True):  # the end of a manifest must not leave a home without a database
-            await trio.run_process(command, capture_stdout=True, capture_stderr=True)
+            ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+        if ended.returncode:
+            raise OperatorError(f"the database of {home.name} was not made anew: {ended.stderr.decode().strip()}")
 
     @staticmethod
     def _halt(actor: Actor, *, is_stopped: bool) -> None:
