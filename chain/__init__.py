@@ -12,8 +12,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     merkle        the root over a block's transactions
     statetree     the authenticated tree over the state
     pages         the same as pages, of which only what is looked at is in memory
-    replanting    what an update of them comes to
-    planting      the pages of a tree in memory, and back
+    planting      the tree of its pages, read when they are looked at, and its pages
     ranges        a part of the state, shown to be all of it
 
   consensus

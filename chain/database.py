@@ -108,6 +108,11 @@ class Database:
             for pragma in ("journal_mode = WAL", "synchronous = FULL"):
                 self.connection.execute(f"PRAGMA {pragma}")
 
+    @contextlib.contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Inside, it may take long: a file does not mind."""
+        yield
+
     def end_log(self) -> bool:
         """Do without a log; False where anybody else has the database open."""
         try:

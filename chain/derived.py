@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 
-from chain import pages, replanting
+from chain import pages
 from chain.codec import encode
 from chain.database import Database
 from chain.draft import Changes
 from chain.entries import Member
+from chain.planting import bring, pages_between, standing
 from chain.policy import Policy
 from chain.schema import BETWEEN, bounds, page_seal, page_unseal
 from chain.scores import noted
@@ -65,8 +67,10 @@ class Derived:
 
     def grow(self, hashes: Mapping[bytes, bytes | None]) -> None:
         """Set entries of the tree, by the SHA-256 of their keys, to that of their values; None removes one."""
-        updated = replanting.update(self.fetch, self._database.number("entries"), hashes)
-        self.plant(Tree(updated.count, lambda: {path: change.after for path, change in updated.pages.items()}))
+        before = standing(lambda path: self.fetch((path,)).get(path, b""), self._database.number("entries"))
+        bring(before, hashes, self.fetch)
+        after = before.changed(hashes)
+        self.plant(Tree(len(after), partial(pages_between, before, after)))
 
     def plant(self, tree: Tree) -> None:
         """Store pages, and how many entries there are."""

@@ -45,9 +45,6 @@ class Rows(Protocol):
     def pages(self, paths: Sequence[int]) -> Mapping[int, bytes]:
         """Many of them, as far as there are any."""
 
-    def tree(self) -> Mapping[int, bytes]:
-        """All of them: of a state that is small."""
-
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
         """The next that fall due up to ``slot``, by slot and key."""
 

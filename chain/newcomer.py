@@ -98,6 +98,7 @@ class Newcomer:
         """Begin, or go on.  Raises :class:`OperatorError` where the disk cannot be written, or is damaged."""
         self.path = path
         self.genesis = genesis
+        self._is_made = False
         draft = draft_of(path)
         try:
             connection = sqlite3.connect(draft, isolation_level=None, check_same_thread=False)
@@ -172,8 +173,10 @@ class Newcomer:
         return Judged(decode_header(header), decode_votes(votes))
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection; once the home is made, nothing stays of what was fetched for it."""
         self._database.close()
+        if self._is_made:
+            remove(draft_of(self.path))
 
     @property
     def is_whole(self) -> bool:
@@ -295,16 +298,15 @@ class Newcomer:
     # ------------------------------------------------------------------------------------------------- the end
 
     def finish(self, advance: Callable[[int], None]) -> Header:
-        """Make the home's database of what is here (:mod:`chain.arrived`), and nothing of this stays; its header.
+        """Make the home's database of what is here (:mod:`chain.arrived`); its header.
 
-        ``advance`` is told of entries that are done.  The connection is closed.  Raises :class:`OperatorError`.
+        ``advance`` is told of entries that are done.  Raises :class:`OperatorError`.
         """
         target = self.target
         if target is None or self._derived.root != target.header.state_root:
             raise corrupt(self._database.path, "what was fetched is not what is here")
         make_home(self._database, target, self.path, self.genesis, advance)
-        self.close()
-        remove(draft_of(self.path))
+        self._is_made = True
         return target.header
 
 

@@ -1,4 +1,4 @@
-"""A state on disk: in memory is what is not stored yet, some of what was read lately, and of a small one the tree."""
+"""A state on disk: in memory is what is not stored yet, and some of what was read lately."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from chain.errors import InvariantBroken
 from chain.layers import UNKNOWN, Layer, Rows
 from chain.state import WITH_DEADLINES, due_slot
 from chain.statekeys import TIED, tied_to
-from chain.statetree import Proof
+from chain.statetree import Proof, StateTree
 from chain.store import Store, Tree
-from chain.trees import Hashes, HeldTree, PagedTree, TreeOnDisk
+from chain.trees import Hashes, TreeOnDisk
 
-# The tree over so many entries is all in memory, about 40 MB, and read when a node starts, in about 0.2 s of CPU.  One
-# that outgrows this is so no more; one that shrinks below it is again from the next start on.
-HELD_ENTRIES = 200_000
+# Of so few, nearly all that a block asks for were read before, so it costs more to look for what is missing.
+FEW_ENTRIES = 200_000
 # So many of the newest blocks are taken back as they were; for older ones the tree is hashed anew.  A full block
-# changes pages of 5 MB.
+# leaves some 3 MB.
 WAYS_KEPT_BLOCKS = 24
 # Twice as many are kept of what was read lately: about 60 MB.
 RECENT_ENTRIES = 65_536
@@ -38,7 +37,7 @@ class _Step(NamedTuple):
     """What one block did: the keys of its entries, and the way back to the tree before it."""
 
     keys: tuple[bytes, ...]
-    way: Any
+    way: StateTree | None
 
 
 class _Entries(Mapping[bytes, bytes]):
@@ -77,8 +76,7 @@ class PagedStore(Store):
         self._rows = rows
         self._changed: Layer[bytes, bytes | None] = Layer(RECENT_ENTRIES)
         self.entries = _Entries(self, self._changed)
-        kind = HeldTree if count <= HELD_ENTRIES else PagedTree
-        self._tree: TreeOnDisk[Any] = self._sound(lambda: kind(rows, count))
+        self._tree = self._sound(lambda: TreeOnDisk(rows, count))
         # Of what changed: when it falls due.
         self._due: dict[bytes, int] = {}
         self._agenda: SortedList[tuple[int, bytes]] = SortedList()
@@ -100,8 +98,7 @@ class PagedStore(Store):
         hashes = _hashed((key, after) for key, (_, after) in changes.items())
         self._steps.append(_Step(tuple(changes), self._sound(lambda: self._tree.forward(hashes))))
         if len(self._steps) > WAYS_KEPT_BLOCKS:
-            keys, way = self._steps[-WAYS_KEPT_BLOCKS - 1]
-            self._steps[-WAYS_KEPT_BLOCKS - 1] = _Step(keys, self._tree.shorten(way))
+            self._steps[-WAYS_KEPT_BLOCKS - 1] = self._steps[-WAYS_KEPT_BLOCKS - 1]._replace(way=None)
         for key, (_, after) in changes.items():
             self._changed.change(key, after)
             self._schedule(key, after)
@@ -125,17 +122,15 @@ class PagedStore(Store):
         fresh = (key for key, value in changed.items() if value is not None and key[0] in TIED)
         return sorted([*stored, *(key for key in fresh if identity in tied_to(key))])
 
-    def settle(self, height: int, blocks: int, changes: Changes) -> Tree | None:
-        settled = [self._steps.popleft() for _ in range(blocks)]
-        self._settled.extend((height, step) for step in settled)
-        return self._tree.settle(
-            [step.way for step in settled],
-            [step.way for step in self._steps],
-            lambda: _hashed((key, after) for key, (_, after) in changes.items()),
+    def settle(self, height: int, blocks: int, changes: Changes) -> Tree:
+        self._settled.extend((height, self._steps.popleft()) for _ in range(blocks))
+        way = self._steps[0].way if self._steps else self._tree.now
+        return self._sound(
+            lambda: self._tree.settle(way, lambda: _hashed((key, after) for key, (_, after) in changes.items()))
         )
 
     def expect(self, keys: Iterable[bytes]) -> None:
-        if isinstance(self._tree, HeldTree) and not self._rows.are_far:  # nearly all of so few were read before
+        if self.count <= FEW_ENTRIES and not self._rows.are_far:
             return
         missing = {key: sha256(key).digest() for key in keys if self._changed.get(key) is UNKNOWN}
         told = self._sound(lambda: self._tree.find_all(missing.values()))
@@ -176,27 +171,25 @@ class PagedStore(Store):
     def _due_on_disk(self, slot: int) -> Iterator[tuple[int, bytes]]:
         changed, after = self._changed.changed, (-1, b"")
         while portion := self._rows.due(slot, after, DUE_AT_ONCE):
-            yield from (item for item in portion if item[1] not in changed)
+            yield from (self._checked(*item) for item in portion if item[1] not in changed)
             after = portion[-1]
+
+    def _checked(self, slot: int, key: bytes) -> tuple[int, bytes]:
+        """A deadline as it is noted.  Raises :class:`OperatorError` where its entry, which is read now, has another."""
+        if due_slot(key, self.entries.get(key)) != slot:
+            raise self._rows.damaged(f"the deadline of {key.hex()[:24]} is not that of its entry")
+        return slot, key
 
     def _let_go(self) -> None:
         """What the disk has by now need not be kept."""
         stored = self._rows.height
         while self._settled and self._settled[0][0] <= stored:
             _, step = self._settled.popleft()
-            self._tree.let_go(step.way)
             for key in step.keys:
                 if self._changed.release(key):
                     self._schedule(key, None)
-        if isinstance(self._tree, HeldTree) and self.count > HELD_ENTRIES and not self._settled:
-            self._outgrow(self._tree)
-
-    def _outgrow(self, tree: HeldTree) -> None:
-        """From now on only pages that are looked at are in memory: all that settled is on disk."""
-        outgrown = self._sound(lambda: tree.outgrown(self._rows, [step.way for step in self._steps]))
-        if outgrown is not None:
-            self._tree, ways = outgrown
-            self._steps = deque(_Step(step.keys, way) for step, way in zip(self._steps, ways, strict=True))
+        if not self._settled:
+            self._tree.let_go([step.way for step in self._steps])
 
     def _sound(self, look: Callable[[], _V]) -> _V:
         """What ``look`` returns.  Raises :class:`OperatorError`: a page that is missing is damage on disk."""

@@ -11,7 +11,7 @@ A page is a row of bytes under its path: ``1`` followed by the bits that lead to
 Like the tree, the pages follow from the set of entries alone: a subtree is a leaf page if and only if it has at most
 :data:`LEAF` entries and the one above it has more.  An empty leaf page has no row.
 
-They are changed in :mod:`chain.replanting`.
+They are made of the tree in :mod:`chain.planting`, and the tree of them.
 """
 
 from __future__ import annotations
@@ -66,11 +66,6 @@ def root(fetch: Fetch, count: int) -> bytes:
     return hash_root(count, top(fetch, count))
 
 
-def way(flags: int, nibble: int) -> int:
-    """Which node of an inner page the next bits of a key lead to: a leaf page, or one of the lowest nodes."""
-    return (flags & _WAYS[nibble]).bit_length() - 1 if flags & _WAYS[nibble] else BOTTOM | nibble
-
-
 def step(row: bytes, path: int, key_hash: bytes) -> tuple[int, bytes | None]:
     """From an inner page to the page below it on the way to a key: its path, and the hash of a leaf, None of another.
 
@@ -88,6 +83,11 @@ def step(row: bytes, path: int, key_hash: bytes) -> tuple[int, bytes | None]:
     if len(row) <= FLAGS_BYTES:
         raise InvariantBroken(DAMAGED)
     return path << LEVELS | nibble, None
+
+
+def is_inner(row: bytes) -> bool:
+    """Whether a page looks like an inner one."""
+    return len(row) % HASH_BYTES == FLAGS_BYTES
 
 
 def find(get: Callable[[int], bytes], count: int, key_hash: bytes) -> bytes | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -36,10 +36,16 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# A server that is there and says nothing (stopped, or its disk hangs) is given up after so long, and a statement that
+# takes longer is ended by the server itself.  Long works have no such bound.
+ANSWER_S = 120
+_SPARE_S = 10
+# The library looks so often whether there is an answer.
+_POLLS_A_SECOND = 10
 # What a lost connection may have left locked is free by then; a commit is one only once it is on the server's disk.
+IDLE_S = 20
 _WRITER = """
 SET lock_timeout = '30s';
-SET idle_in_transaction_session_timeout = '20s';
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 _FENCE = "CREATE TABLE fence (one INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, owner TEXT NOT NULL)"
@@ -123,6 +129,13 @@ class Connection:
             if self._is_lent and not self._streams:
                 self.roll_back()
 
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Inside, a statement may take as long as it takes, and so may what lies between two of them."""
+        self._do(lambda inner: _bound(inner, 0, 0))
+        yield
+        self._do(lambda inner: _bound(inner, ANSWER_S, IDLE_S))
+
     def roll_back(self) -> None:
         """End a transaction, if only by ending the connection."""
         try:
@@ -157,9 +170,10 @@ class Connection:
 
     def _opened(self) -> Any:
         try:
-            inner = self._library.connect(
+            inner = _hurried(self._library).connect(
                 self._address.url, autocommit=True, cursor_factory=self._library.RawCursor, **PATIENCE
             )
+            _bound(inner, ANSWER_S, IDLE_S)
             if self._is_writer:
                 inner.execute(_WRITER)
         except self._library.ProgrammingError as error:  # what it quotes may be a part of the password
@@ -218,8 +232,15 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def unguarded(self, cache_kib: int) -> Iterator[None]:
-        """As ever: whether it waits for its disk is the server's to say."""
-        yield
+        """Unhurried: whether it waits for its disk is the server's to say."""
+        with self.unhurried():
+            yield
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """See :meth:`Database.unhurried`."""
+        with self.connection.unhurried():
+            yield
 
     def many(self, select: str, keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """See :meth:`Database.many`: all of them at once, since each question is a journey."""
@@ -297,6 +318,39 @@ def _spelled(sql: str) -> str:
 def _as_there(statement: str) -> str:
     """A statement of :data:`SCHEMA` as PostgreSQL has it: any integer has 64 bits."""
     return statement.replace(" WITHOUT ROWID", "").replace("BLOB", "BYTEA").replace("INTEGER", "BIGINT")
+
+
+def _bound(inner: Any, answer_s: int, idle_s: int) -> None:
+    """Bound how long the server works on a statement and waits within a transaction; 0 is no bound."""
+    inner.silence_s = answer_s and answer_s + _SPARE_S
+    inner.execute(f"SET statement_timeout = '{answer_s}s'")
+    inner.execute(f"SET idle_in_transaction_session_timeout = '{idle_s}s'")
+
+
+@lru_cache(maxsize=1)
+def _hurried(library: Any) -> Any:
+    """The library's connections, which end where the server has said nothing for ``silence_s``; 0 is for ever."""
+
+    class Hurried(library.Connection):  # type: ignore[misc]
+        silence_s = ANSWER_S + _SPARE_S
+
+        def wait(self, gen: Any, *timing: Any, **more: Any) -> Any:
+            return super().wait(self._heard(gen), *timing, **more)
+
+        def _heard(self, answer: Generator[Any, Any, _T]) -> Generator[Any, Any, _T]:
+            polls = 0
+            try:
+                wanted = next(answer)
+                while not self.silence_s or polls <= self.silence_s * _POLLS_A_SECOND:
+                    is_ready = yield wanted
+                    polls = 0 if is_ready else polls + 1
+                    wanted = answer.send(is_ready)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            self.close()
+            raise library.OperationalError("it says nothing")
+
+    return Hurried
 
 
 def _library() -> Any:

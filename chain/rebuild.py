@@ -18,7 +18,7 @@ from chain.codec import decode, encode
 from chain.database import Database
 from chain.derived import Derived
 from chain.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
-from chain.replanting import crowned, planted
+from chain.planting import crowned, planted
 from chain.schema import PUT_ENTRY, STATE_INDEX, entry_row, unseal
 from chain.statetree import ENTRY_BYTES, HASH_BYTES
 from chain.store import Tree
@@ -41,7 +41,7 @@ def rebuild(database: Database, advance: Callable[[int], None]) -> None:
 
     Raises :class:`OperatorError` where an entry is damaged, or the disk is full: asked again, it goes on from there.
     """
-    with _heaps(database) as heaps:
+    with database.unhurried(), _heaps(database) as heaps:
         work = _Rebuild(database, advance, heaps)
         if database.meta(_PROGRESS) is None:
             work.begin("page", *_FILLED)
@@ -189,9 +189,9 @@ class _Rebuild:
         is_large = min(heaps.bytes) > LEAF_BYTES
         for heap in range(int.from_bytes(done, "big") if step == TREE else 0, HEAPS):
             entries = heaps.entries(heap)
+            pages = planted(HEAPS | heap, entries) if is_large else {}
             with self._database.portion():
                 if is_large:
-                    _, pages = planted(HEAPS | heap, b"".join(entries))
                     self._derived.plant(Tree(0, pages.copy))
                 else:
                     self._derived.grow({entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in entries})

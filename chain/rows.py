@@ -18,7 +18,6 @@ _ENTRY = "SELECT value FROM state WHERE key = ?"
 _PAGE = "SELECT v FROM page WHERE k = ?"
 _ENTRIES = "SELECT key, value FROM state WHERE key"
 _PAGES = "SELECT k, v FROM page WHERE k"
-_TREE = "SELECT k, v FROM page"
 _KEYS = "SELECT key FROM state WHERE key > ? ORDER BY key LIMIT ?"
 _DUE = "SELECT slot, key FROM agenda WHERE (slot, key) > (?, ?) AND slot <= ? ORDER BY slot, key LIMIT ?"
 _UNDER = "SELECT key FROM state WHERE key >= ? AND key < ?"
@@ -61,11 +60,6 @@ class StoredRows:
         """The pages under these paths, as far as there are any.  Raises :class:`OperatorError` for damage."""
         with self._translated:
             return {path: page_unseal(path, page) for path, page in self._database.many(_PAGES, paths)}
-
-    def tree(self) -> Mapping[int, bytes]:
-        """All pages.  Raises :class:`OperatorError` for damage."""
-        with self._translated:
-            return {path: page_unseal(path, page) for path, page in self._database.rows(_TREE)}
 
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
         """The next that fall due up to ``slot``, by slot and key."""

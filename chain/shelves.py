@@ -41,6 +41,11 @@ class Shelves:
         self._held_since_ms = 0
         self._asked_ms: int | None = None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody asked of late; if not, there is nothing to :meth:`tend`."""
+        return self._asked_ms is not None
+
     def close(self) -> None:
         """End what reads."""
         self._let_go()
@@ -63,6 +68,7 @@ class Shelves:
     def tend(self, now_ms: int) -> None:
         """The state on disk moved on: hold it where it is one to hold, or let go of what is held."""
         if self._asked_ms is None or now_ms - self._asked_ms > IDLE_MS:
+            self._asked_ms = None
             self._let_go()
             return
         if self._held is not None and (

@@ -41,7 +41,34 @@ _inner_hasher = sha256(b"\x01").copy  # a copy and two updates cost less than a 
 
 # A split node is a pair of nodes, each with its hash; a bucket is just its entries, joined: a block touches thousands
 # of nodes, and waiting for memory is much of its cost.
-Node: TypeAlias = "list[Any] | bytes"
+Near: TypeAlias = "list[Any] | bytes"
+Node: TypeAlias = "Near | Far"
+
+
+class Far:
+    """A node that is somewhere else until it is looked at (:mod:`chain.planting`); ``node`` is what is in memory of it.
+
+    One that is a leaf may have to be joined with what is beside it; any other has too many entries for that.
+    """
+
+    __slots__ = ("is_leaf", "node")
+    node: Near | None
+    is_leaf: bool
+
+    def near(self) -> Near:
+        """The node itself.  Raises :class:`InvariantBroken` where it is missing or damaged."""
+        raise NotImplementedError
+
+
+def descend(node: Node, number: int, depth: int) -> tuple[bytes | Far, int]:
+    """From a node at ``depth`` on the way to the key hash ``number``: to its bucket, or to what is not in memory."""
+    while True:
+        while isinstance(node, list):
+            node = node[2] if number & _BITS[depth] else node[0]
+            depth += 1
+        if isinstance(node, bytes) or node.node is None:
+            return node, depth
+        node = node.node
 
 
 def hash_pair(left_hash: bytes, right_hash: bytes) -> bytes:
@@ -67,6 +94,12 @@ def _find(bucket: bytes, key_hash: bytes) -> int:
     return at
 
 
+def value_in(bucket: bytes, key_hash: bytes) -> bytes | None:
+    """The hash of the value of an entry in its bucket; None where there is none."""
+    at = _find(bucket, key_hash)
+    return None if at < 0 else bucket[at + HASH_BYTES : at + ENTRY_BYTES]
+
+
 def put(bucket: bytes, key_hash: bytes, value_hash: bytes | None) -> bytes:
     """``bucket`` with one entry set, or removed if ``value_hash`` is ``None``."""
     at = _find(bucket, key_hash)
@@ -87,7 +120,7 @@ def split(bucket: bytes) -> list[bytes]:
     return [bucket[at : at + ENTRY_BYTES] for at in range(0, len(bucket), ENTRY_BYTES)]
 
 
-def grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[Node, bytes]:
+def grow(entries: list[bytes], depth: int, low: int, high: int) -> tuple[Near, bytes]:
     """The node at ``depth`` over the ascending ``entries[low:high]``, and its hash."""
     if high - low <= BUCKET:
         bucket = b"".join(entries[low:high])
@@ -119,7 +152,7 @@ def _apply(
     * 1 is the last; "the next" differs from it in the first bit, so the walk ends at the top.
 
     On the way up, a bucket whose sibling is a bucket too, and fits with it into one, becomes one with it: the
-    tree of few entries has no inner node.
+    tree of few entries has no inner node.  What is far beside something that shrank is looked at for that.
 
     >>> low, high = bytes(32), bytes([128]) * 32
     >>> top, _, grown = _apply(b"", [low, high], {low: EMPTY, high: EMPTY})
@@ -135,10 +168,14 @@ def _apply(
     path: list[list[Any]] = []  # the nodes above `node`
     depth = 0  # always len(path)
     grown_bytes = 0
+    has_shrunk = False
     numbers = [int.from_bytes(key_hash, "big") for key_hash in key_hashes]
     following = [*numbers[1:], numbers[-1] ^ _BITS[0]]  # after the last change, up to the top
     for key_hash, number, next_number in zip(key_hashes, numbers, following, strict=True):
-        while isinstance(node, list):
+        while not isinstance(node, bytes):
+            if not isinstance(node, list):
+                node = node.near()
+                continue
             if is_kept:
                 node = node[:]
             path.append(node)
@@ -151,6 +188,7 @@ def _apply(
         else:
             bucket = put(node, key_hash, value_hash)
             grown_bytes += len(bucket) - len(node)
+            has_shrunk = has_shrunk or len(bucket) < len(node)
             node = bucket
             if len(bucket) > BUCKET_BYTES:
                 node, _ = grow(split(bucket), depth, 0, BUCKET + 1)
@@ -160,6 +198,8 @@ def _apply(
             depth -= 1
             parent = path.pop()
             went_right = number & _BITS[depth]
+            if has_shrunk:
+                has_shrunk = _bring_beside(parent, 0 if went_right else 2, node)
             if isinstance(node, list):
                 hasher = _inner_hasher()
                 hasher.update(node[1])
@@ -176,12 +216,38 @@ def _apply(
             else:
                 parent[0], parent[1] = node, digest
             node = parent
-    top_hash = hash_pair(node[1], node[3]) if isinstance(node, list) else hash_bucket(node)
+    top_hash = hash_pair(node[1], node[3]) if isinstance(node, list) else hash_bucket(node)  # type: ignore[arg-type]  # no change is far
     return node, top_hash, grown_bytes // ENTRY_BYTES
+
+
+def _bring_beside(parent: list[Any], side: int, node: Node) -> bool:
+    """Look at what is beside a node that shrank, where the two may be few now; whether they may be."""
+    if not has_few(node):
+        return False
+    sibling = parent[side]
+    if isinstance(sibling, Far) and sibling.is_leaf:
+        parent[side] = sibling.near()
+    return True
+
+
+def has_few(node: Node) -> bool:
+    """Whether all entries below a node are no more than two buckets hold; where any of them is far, there are more."""
+    size = 0
+    while isinstance(node, list):
+        left, _, right, _ = node
+        if isinstance(left, bytes):
+            size, node = size + len(left), right
+        elif isinstance(right, bytes):
+            size, node = size + len(right), left
+        else:  # each has more than a bucket
+            return False
+    return isinstance(node, bytes) and size + len(node) <= 2 * BUCKET_BYTES
 
 
 class StateTree:
     """The tree over a set of entries, in memory.  It holds hashes; keys and values stay with the caller.
+
+    Parts of it may be far (:class:`Far`): whatever looks at them may raise :class:`InvariantBroken`.
 
     An update changes its nodes, or :meth:`changed` makes another tree beside it: the two share what did not change, so
     that neither may be updated in place any more.
@@ -248,12 +314,11 @@ class StateTree:
 
     def find(self, key_hash: bytes) -> bytes | None:
         """The SHA-256 of the value of an entry, by that of its key; None where there is none."""
-        number, node, bit = int.from_bytes(key_hash, "big"), self.top, _BITS[0]
-        while isinstance(node, list):
-            node = node[2] if number & bit else node[0]
-            bit >>= 1
-        at = _find(node, key_hash)
-        return None if at < 0 else node[at + HASH_BYTES : at + ENTRY_BYTES]
+        number = int.from_bytes(key_hash, "big")
+        node, depth = descend(self.top, number, 0)
+        while not isinstance(node, bytes):
+            node, depth = descend(node.near(), number, depth)
+        return value_in(node, key_hash)
 
     def prove(self, key: bytes) -> Proof:
         """What shows the value of ``key`` under :attr:`root`, or that it is absent; for :func:`verify_proof`."""
@@ -264,8 +329,10 @@ class StateTree:
         number = int.from_bytes(key_hash, "big")
         path: list[bytes] = []
         node = self.top
-        while isinstance(node, list):
-            if number & _BITS[len(path)]:
+        while not isinstance(node, bytes):
+            if not isinstance(node, list):
+                node = node.near()
+            elif number & _BITS[len(path)]:
                 path.append(node[1])
                 node = node[2]
             else:

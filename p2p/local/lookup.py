@@ -59,7 +59,8 @@ class Lookup:
 
     def settled(self) -> None:
         """The state on disk moved on."""
-        self._settled.set()
+        if self._shelves.is_asked:
+            self._settled.set()
 
     async def tend_shelves(self) -> None:
         """Let what is given away follow the state on disk."""

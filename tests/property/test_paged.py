@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +20,7 @@ from chain.database import Database
 from chain.derived import Derived
 from chain.draft import Changes
 from chain.entries import Marker, Rating
+from chain.errors import OperatorError
 from chain.paged import PagedStore
 from chain.registry import genesis_state
 from chain.rows import StoredRows
@@ -28,12 +28,11 @@ from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, entry_row
 from chain.state import encode_entry
 from chain.statekeys import marker_key, rating_key
 from chain.store import FOR_EVER, MemoryStore, Tree
-from chain.trees import HeldTree, PagedTree
 from tests.support.world import genesis_of
 
 GENESIS = genesis_of(1)
 PEOPLE = 6
-# What a state begins with, and a little more: what is held in memory is outgrown soon.
+# What a state begins with.
 FEW = len(genesis_state(GENESIS))
 MARKERS = st.integers(0, 250).map(lambda number: marker_key(number.to_bytes(32, "big")))
 RATINGS = st.tuples(st.integers(1, PEOPLE), st.integers(1, PEOPLE)).map(
@@ -183,16 +182,17 @@ def joined(blocks: Iterable[Changes]) -> Changes:
     return {key: both for key, both in changes.items() if both[0] != both[1]}
 
 
-@given(DEEDS, st.sampled_from([0, 1, 24]), st.sampled_from([1, 5, 10_000]), st.sampled_from([0, FEW, FEW + 9, 10_000]))
-def test_disk_and_memory_are_one_state(deeds: list[tuple[str, Any]], kept: int, recent: int, held: int) -> None:
+@given(DEEDS, st.sampled_from([0, 1, 24]), st.sampled_from([1, 5, 10_000]), st.sampled_from([0, 4, 8, 10_000]))
+def test_disk_and_memory_are_one_state(deeds: list[tuple[str, Any]], kept: int, recent: int, upper: int) -> None:
     with (
         pytest.MonkeyPatch.context() as patch,
         closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
     ):
         patch.setattr(paged, "WAYS_KEPT_BLOCKS", kept)
         patch.setattr(paged, "RECENT_ENTRIES", recent)
-        patch.setattr(trees, "RECENT_PAGES", recent)
-        patch.setattr(paged, "HELD_ENTRIES", held)
+        patch.setattr(paged, "FEW_ENTRIES", FEW)
+        patch.setattr(trees, "NEAR_PAGES", recent)
+        patch.setattr(trees, "UPPER_DEPTH", upper)
         twins = Twins(connection)
         for name, argument in deeds:
             act = getattr(twins, name)
@@ -201,16 +201,17 @@ def test_disk_and_memory_are_one_state(deeds: list[tuple[str, Any]], kept: int, 
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_state_may_outgrow_what_is_held_and_shrink_again(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_may_grow_and_shrink_and_be_forgotten(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(seed)
-    monkeypatch.setattr(paged, "HELD_ENTRIES", FEW + 60)
+    monkeypatch.setattr(paged, "FEW_ENTRIES", 0)
     monkeypatch.setattr(paged, "WAYS_KEPT_BLOCKS", 5)
-    kinds: list[type] = []
+    monkeypatch.setattr(trees, "NEAR_PAGES", 6)
+    monkeypatch.setattr(trees, "UPPER_DEPTH", 4)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         twins = Twins(connection)
         for turn in range(160):
             leaving = 0.2 if turn % 80 < 40 else 1
-            keys = [marker_key(random.randrange(200).to_bytes(32, "big")) for _ in range(random.randrange(12))]
+            keys = [marker_key(random.randrange(400).to_bytes(32, "big")) for _ in range(random.randrange(24))]
             twins.block({key: None if random.random() < leaving else Marker(random.randrange(1, 40)) for key in keys})
             for deed, most in (("undo", 3), ("settle", 4), ("store", 0), ("acknowledge", 0), ("crash", 0)):
                 if random.random() < (0.03 if deed == "crash" else 0.4):
@@ -220,6 +221,16 @@ def test_a_state_may_outgrow_what_is_held_and_shrink_again(seed: int, monkeypatc
             if turn % 80 == 79:
                 twins.end()
                 twins.compare()
-            kinds.append(type(twins.disk._tree))
-    ways = {(one, other) for one, other in pairwise(kinds) if one is not other}
-    assert ways == {(HeldTree, PagedTree), (PagedTree, HeldTree)}
+
+
+def test_a_deadline_that_is_not_that_of_its_entry_is_damage() -> None:
+    key, slot = marker_key(bytes(32)), 7
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        twins = Twins(connection)
+        twins.block({key: Marker(slot), marker_key(b"\1" * 32): Marker(30)})
+        twins.end()
+        assert list(twins.disk.due(slot)) == [(slot, key)]
+        for damage in ("UPDATE agenda SET slot = 1 WHERE slot = 30", "UPDATE agenda SET key = x'6d' WHERE slot = 1"):
+            connection.execute(damage)
+            with pytest.raises(OperatorError, match=r"the deadline of .* is not that of its entry"):
+                list(twins.disk.due(slot))

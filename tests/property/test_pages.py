@@ -8,7 +8,8 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import pages, replanting
+from chain import pages
+from chain.planting import pages_between, standing
 from chain.statetree import StateTree, verify_proof
 
 KEYS = st.integers(0, 300).map(lambda number: str(number).encode())
@@ -27,13 +28,12 @@ class Rows:
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
         hashed = {sha256(key).digest(): value and sha256(value).digest() for key, value in changes.items()}
-        updated = replanting.update(self.fetch, self.count, hashed)
-        for path, change in updated.pages.items():
-            assert self.rows.pop(path, b"") == change.before
-            if change.after:
-                self.rows[path] = change.after
-        self.count = updated.count
-        return updated.root
+        before = standing(lambda path: self.rows.get(path, b""), self.count)
+        after = before.changed(hashed)
+        self.rows.update(pages_between(before, after))
+        self.rows = {path: page for path, page in self.rows.items() if page}
+        self.count = len(after)
+        return after.root
 
 
 @given(BATCHES)

@@ -1,15 +1,17 @@
-"""A tree in memory and its pages: what changed between two trees, and the tree that has the pages."""
+"""A tree and its pages: what changed between two trees, the tree that stands on pages, and what is forgotten of it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import replanting
+from chain import pages
 from chain.errors import InvariantBroken
-from chain.planting import pages_between, uprooted
-from chain.statetree import StateTree
+from chain.planting import bring, forget, pages_between, planted, standing
+from chain.statetree import EMPTY, Node, StateTree
 
 # Hashes of our own making, so that some share more bits than a path has.
 NEAR = st.integers(0, 40).map(lambda number: bytes(31) + bytes([number]))
@@ -18,39 +20,130 @@ VALUES = st.binary(min_size=32, max_size=32)
 BATCHES = st.lists(st.dictionaries(NEAR | FAR, st.none() | VALUES, max_size=120), max_size=6)
 
 
-@given(BATCHES)
-def test_the_pages_of_a_tree_are_those_that_replanting_makes(batches: list[dict[bytes, bytes | None]]) -> None:
-    tree, pages = StateTree(), dict[int, bytes]()
+class Disk:
+    """Pages that are stored, and how often some were read."""
+
+    def __init__(self) -> None:
+        self.pages: dict[int, bytes] = {}
+        self.reads = 0
+
+    def read(self, path: int) -> bytes:
+        self.reads += 1
+        return self.pages.get(path, b"")
+
+    def fetch(self, paths: Iterable[int]) -> Mapping[int, bytes]:
+        self.reads += 1
+        return {path: self.pages[path] for path in paths if path in self.pages}
+
+    def write(self, changed: Mapping[int, bytes]) -> None:
+        """Each change must be one."""
+        for path, page in changed.items():
+            assert self.pages.get(path, b"") != page
+            self.pages[path] = page
+            if not page:
+                del self.pages[path]
+
+
+def check_all(disk: Disk, tree: StateTree) -> None:
+    """Every page is what the one above it says, and there is no other."""
+    seen, todo = set(), [(pages.TOP, pages.top(disk.fetch, len(tree)), len(tree) <= pages.LEAF)]
+    while todo:
+        path, known, is_leaf = todo.pop()
+        row = disk.pages.get(path, b"")
+        seen |= {path} if row else set()
+        assert pages.check(path, row, is_leaf=is_leaf) == known
+        todo += [] if is_leaf else pages.children(path, row)
+    assert seen == disk.pages.keys()
+    assert pages.root(disk.fetch, len(tree)) == tree.root
+
+
+@given(BATCHES, st.booleans())
+def test_what_changed_makes_of_the_pages_those_of_the_tree(
+    batches: list[dict[bytes, bytes | None]], is_known: bool
+) -> None:
+    tree, disk = StateTree(), Disk()
     for changes in batches:
-        before, tree = tree, tree.changed(changes)
-        updated = replanting.update(lambda paths: {path: pages.get(path, b"") for path in paths}, len(before), changes)
-        expected = {path: change for path, change in updated.pages.items() if change.before != change.after}
-        forth, back = pages_between(before, tree), pages_between(tree, before)
-        assert {path: page for path, page in forth.items() if page != pages.get(path, b"")} == {
-            path: change.after for path, change in expected.items()
-        }
-        assert {path: page for path, page in back.items() if page != forth[path]} == {
-            path: change.before for path, change in expected.items()
-        }
-        pages.update(forth)
-        assert pages_between(StateTree(), tree).items() >= {path: page for path, page in pages.items() if page}.items()
+        before = standing(disk.read, len(tree))
+        if is_known:
+            bring(before, changes, disk.fetch)
+            reads = disk.reads
+            after = before.changed({key: value for key, value in changes.items() if value is not None})
+            assert disk.reads == reads
+        after, tree = before.changed(changes), tree.changed(changes)
+        assert (after.root, len(after)) == (tree.root, len(tree))
+        forth, back = pages_between(before, after), pages_between(after, before)
+        assert forth.keys() == back.keys()
+        assert all(disk.pages.get(path, b"") == page for path, page in back.items())
+        disk.write(forth)
+        check_all(disk, tree)
+        assert pages_between(StateTree(), tree) == disk.pages
 
 
 @given(BATCHES)
-def test_a_tree_is_made_of_its_pages(batches: list[dict[bytes, bytes | None]]) -> None:
-    tree = StateTree()
+def test_a_tree_stands_on_its_pages(batches: list[dict[bytes, bytes | None]]) -> None:
+    tree, disk = StateTree(), Disk()
     for changes in batches:
         tree = tree.changed(changes)
-    again = uprooted(pages_between(StateTree(), tree), len(tree))
+    disk.pages = pages_between(StateTree(), tree)
+    again = standing(disk.read, len(tree))
     assert again.root == tree.root
-    assert again.top == tree.top
+    for key in {key for changes in batches for key in changes}:
+        assert again.find(key) == tree.find(key)
+        assert again.prove_hashed(key) == tree.prove_hashed(key)
+    assert looked_at(again.top) == tree.top
+
+
+def looked_at(node: Node) -> Node:
+    """All of a tree."""
+    if isinstance(node, bytes):
+        return node
+    top = node if isinstance(node, list) else node.near()
+    return [looked_at(top[0]), top[1], looked_at(top[2]), top[3]] if isinstance(top, list) else top
+
+
+@given(BATCHES, st.integers(0, 3))
+def test_what_is_forgotten_is_read_again(batches: list[dict[bytes, bytes | None]], behind: int) -> None:
+    tree, disk = StateTree(), Disk()
+    trees = [standing(disk.read, 0)]
+    for changes in batches:
+        tree = tree.changed(changes)
+        trees.append(trees[-1].changed(changes))
+        while len(trees) > 1 + behind:
+            disk.write(pages_between(trees[0], trees[1]))
+            del trees[0]
+        forget(trees, 4, disk.read)
+        assert all(len(tree) <= 32 or is_far_at(tree.top, 4) for tree in trees[:1] if len(trees) == 1)
+        assert trees[-1].root == tree.root
+        for key in changes:
+            assert trees[-1].find(key) == tree.find(key)
+
+
+def is_far_at(node: Node, depth: int) -> bool:
+    """Whether nothing inner is in memory at a depth and below."""
+    if isinstance(node, list) and depth:
+        return is_far_at(node[0], depth - 1) and is_far_at(node[2], depth - 1)
+    return depth > 0 or not isinstance(node, list)
+
+
+@given(st.sets(st.binary(min_size=32, max_size=32), min_size=1, max_size=200))
+def test_a_subtree_is_made_at_once(keys: set[bytes]) -> None:
+    tree = StateTree().changed(dict.fromkeys(keys, EMPTY[:31] + b"\1"))
+    entries = sorted(key + EMPTY[:31] + b"\1" for key in keys)
+    assert planted(pages.TOP, entries) == pages_between(StateTree(), tree)
 
 
 def test_pages_that_are_no_tree_are_refused() -> None:
     tree = StateTree.build((b"%d" % number, b"value") for number in range(300))
-    pages = pages_between(StateTree(), tree)
-    for path, page in pages.items():
+    whole = pages_between(StateTree(), tree)
+    for path, page in whole.items():
         for damaged in (b"", page[:-1] + bytes([page[-1] ^ 1]), page[:-1]):
-            with_damage = {**pages, path: damaged}
+            disk = Disk()
+            disk.pages = {**whole, path: damaged}
             with pytest.raises(InvariantBroken):
-                uprooted(with_damage, len(tree))
+                look_through(disk, tree)
+
+
+def look_through(disk: Disk, tree: StateTree) -> None:
+    again = standing(disk.read, len(tree))
+    if again.root != tree.root or looked_at(again.top) != tree.top:
+        raise InvariantBroken("what the header says tells it")

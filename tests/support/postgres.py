@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import psutil
+
 from tests.support.running import DEADLINE_S, wait_for
 
 # Where Debian has them, besides the path: not on it.
@@ -60,6 +62,20 @@ class Server:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(DEADLINE_S)
             self._process = None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Inside, its processes are there, and do nothing."""
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def _answers(self) -> bool:
         command = [_found("psql"), "-q", "-d", self.url(), "-c", "SELECT 1"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chain import postgres as module
 from chain.actions import Enrol, Rate
 from chain.database import COMMITS, DATABASE, Database
 from chain.errors import InvariantBroken, OperatorError, StoreAway
@@ -20,6 +21,7 @@ from chain.newcomer import Newcomer, is_fresh
 from chain.places import Address, Place, tally_of
 from chain.postgres import Connection, PostgresDatabase, open_database
 from chain.reader import Reader
+from chain.rebuild import rebuild, replace_state
 from chain.schema import SCHEMA
 from chain.scrub import scrub
 from chain.storage import Storage
@@ -33,6 +35,7 @@ from tests.unit.chain import test_newcomer as joins
 
 psycopg = pytest.importorskip("psycopg", reason="the client of PostgreSQL is not installed: uv sync --extra store")
 
+STATE = "SELECT key, value, 0 FROM state ORDER BY key"
 TABLES = re.findall(r"CREATE TABLE (\w+)", SCHEMA)
 
 
@@ -416,3 +419,34 @@ def test_a_block_is_applied_and_stored_in_a_bounded_number_of_journeys(server: p
     assert (here.read_journeys, here.write_journeys) == (0, 0)
     assert 0 < there.read_journeys < 20
     assert 0 < there.write_journeys < 60
+
+
+def test_tables_and_tree_are_made_anew_on_a_server(history: History, address: Address) -> None:
+    history.write(address, 40)
+    before = contents(address, history.genesis)
+    with closing(PostgresDatabase(address, history.genesis, read_only=False)) as database:
+        rebuild(database, lambda _: None)
+        replace_state(database, [(key, value) for key, value, _ in list(database.values(STATE))])
+        with database.portion():
+            waiting = "SELECT current_setting('idle_in_transaction_session_timeout')"
+            assert database.connection.execute(waiting).fetchall() == [("20s",)]
+    after = contents(address, history.genesis)
+    assert {name: rows for name, rows in after.items() if before[name] != rows} == {}
+
+
+def test_a_server_that_says_nothing_is_away(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if postgres.program("postgres") is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    monkeypatch.setattr(module, "ANSWER_S", 1)
+    monkeypatch.setattr(module, "_SPARE_S", 1)
+    monkeypatch.setitem(module.PATIENCE, "connect_timeout", 2)
+    with postgres.server() as server:
+        address = Address(server.new(), tmp_path)
+        history.write(address, 30)
+        with closing(Reader(address, history.genesis)) as reader:
+            with pytest.raises(StoreAway, match="does not answer"):  # one statement that takes too long
+                reader._database.connection.execute("SELECT 1 FROM pg_sleep(60)")
+            height = reader.head_height()
+            with server.stopped(), pytest.raises(StoreAway, match=r"cannot be reached|does not answer"):
+                reader.head_height()
+            assert reader.head_height() == height

@@ -135,6 +135,18 @@ def test_it_is_let_go_of_in_time(disk: Disk, later_ms: int) -> None:
     assert refusal(disk.shelves.give, ask(ALIGNED_STATE.root), later_ms) is Reason.NOT_EXECUTED
 
 
+def test_nothing_is_tended_where_nobody_asks(disk: Disk) -> None:
+    disk.grow(BLOCKS)
+    disk.settle()
+    assert not disk.shelves.is_asked
+    disk.offered()
+    assert disk.shelves.is_asked
+    disk.shelves.tend(IDLE_MS)
+    assert disk.shelves.is_asked
+    disk.shelves.tend(IDLE_MS + 1)
+    assert not disk.shelves.is_asked
+
+
 def test_it_is_let_go_of_where_the_log_grows(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     test_what_is_aligned_is_held_while_somebody_asks(disk)
     monkeypatch.setattr(shelving, "MAX_LOG_BYTES", 1_000)

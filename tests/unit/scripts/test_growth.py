@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from chain import rebuild, replanting
+from chain import rebuild
 from chain.actions import Enrol
 from chain.blocks import Heading, decode_heading, heading_of
 from chain.database import DATABASE
@@ -22,6 +22,7 @@ from chain.errors import OperatorError
 from chain.genesis import load_genesis
 from chain.headers import verify_header
 from chain.lightchain import LightChain
+from chain.planting import pages_between
 from chain.production import Producer
 from chain.reader import Reader
 from chain.schema import page_seal
@@ -85,9 +86,8 @@ def test_what_follows_from_the_entries_is_what_blocks_would_have_made_of_them(ho
         entries = {key: value[:-4] for key, value in connection.execute("SELECT key, value FROM state")}
         assert chain.head.header.state_root == StateTree.build(entries.items()).root
         pages = dict(connection.execute("SELECT k, v FROM page"))
-    hashed = {sha256(key).digest(): sha256(value).digest() for key, value in entries.items()}
-    grown = replanting.update(lambda _: {}, 0, hashed)
-    assert pages == {path: page_seal(path, change.after) for path, change in grown.pages.items()}
+    grown = pages_between(StateTree(), StateTree.build(entries.items()))
+    assert pages == {path: page_seal(path, page) for path, page in grown.items()}
     with ThreadPoolExecutor(1) as pool:
         examined = examine(home, genesis, pool, lambda _: None)
     assert [each for each in examined.damage if each.table in TABLES] == []
