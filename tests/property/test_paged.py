@@ -232,5 +232,5 @@ def test_a_deadline_that_is_not_that_of_its_entry_is_damage() -> None:
         assert list(twins.disk.due(slot)) == [(slot, key)]
         for damage in ("UPDATE agenda SET slot = 1 WHERE slot = 30", "UPDATE agenda SET key = x'6d' WHERE slot = 1"):
             connection.execute(damage)
-            with pytest.raises(OperatorError, match="the deadline of .* is not that of its entry"):
+            with pytest.raises(OperatorError, match=r"the deadline of .* is not that of its entry"):
                 list(twins.disk.due(slot))
