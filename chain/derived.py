@@ -30,6 +30,8 @@ RESCORED_AT_ONCE = 10_000
 _BAND_BITS = 4
 _LEVELS = 7
 _PAGES = "SELECT k, v FROM page WHERE k"
+_DUE = "INSERT INTO agenda VALUES (?, ?)"
+_GIVEN = "INSERT INTO given VALUES (?, ?) ON CONFLICT DO NOTHING"
 _SCORES = "SELECT score FROM standings WHERE member"
 
 
@@ -50,11 +52,14 @@ class Derived:
         else:
             self.plant(tree)
 
-    def enter(self, changes: Changes) -> None:
+    def enter(self, entries: Mapping[bytes, bytes]) -> None:
         """These entries are there, and nothing but the tree knows of them yet."""
-        self._schedule(changes)
-        self._give(changes)
-        members = _members(changes)
+        dated = [(due_slot(key, value), key) for key, value in entries.items() if key[0] in WITH_DEADLINES]
+        due = sorted((slot, key) for slot, key in dated if slot is not None)
+        given = sorted(given_key(key) for key in entries if key[:1] == RATINGS)
+        self._connection.executemany(_DUE, due)
+        self._connection.executemany(_GIVEN, given)
+        members = {key: value for key, value in entries.items() if key[:1] == MEMBERS}
         if members:
             self._score(policy_in_force(self._database), members)
 
@@ -96,14 +101,14 @@ class Derived:
         gone = [(slot, key) for slot, key in was_due - is_due if slot is not None]
         new = [(slot, key) for slot, key in is_due - was_due if slot is not None]
         self._connection.executemany("DELETE FROM agenda WHERE slot = ? AND key = ?", sorted(gone))
-        self._connection.executemany("INSERT INTO agenda VALUES (?, ?)", sorted(new))
+        self._connection.executemany(_DUE, sorted(new))
 
     def _give(self, changes: Changes) -> None:
         ratings = [(key, *both) for key, both in changes.items() if key[:1] == RATINGS]
         gone = sorted(given_key(key) for key, _, after in ratings if after is None)
         there = sorted(given_key(key) for key, before, _ in ratings if before is None)
         self._connection.executemany("DELETE FROM given WHERE rater = ? AND rating = ?", gone)
-        self._connection.executemany("INSERT INTO given VALUES (?, ?) ON CONFLICT DO NOTHING", there)
+        self._connection.executemany(_GIVEN, there)
 
     # --------------------------------------------------------------------------------------------------- ranks
 
@@ -125,7 +130,7 @@ class Derived:
         else:
             self._connection.execute("DELETE FROM meta WHERE key = 'rescored'")
 
-    def _score(self, policy: Policy, members: Mapping[bytes, bytes | None]) -> None:
+    def _score(self, policy: Policy, members: Mapping[bytes, bytes | None] | Mapping[bytes, bytes]) -> None:
         """Give these members their scores and tiers; who left has none."""
         moved: Counter[int] = Counter()
         gone, scored = [], []

@@ -84,6 +84,7 @@ class Download:
     def _weigh(self, asked: Asked, blocks: Sequence[Block], now_ms: int) -> None:
         count, size = len(blocks), sum(map(block_bytes, blocks))
         if count:
+            self._suppliers.arrived(asked, size, now_ms)
             self._block_bytes = max(1, (3 * self._block_bytes + size // count) // 4)
         is_full = self._suppliers.is_full(asked, count, size, is_whole=count == len(asked.ids))
         if is_full or (count and not self._suppliers.is_late(asked, now_ms)):  # the next one may be large
@@ -166,7 +167,7 @@ class Download:
         del wanted[skipped : skipped + len(run)]
         ids = tuple(header.id for header in run)
         request = GetBlocks(ids[-1], first, len(ids), supplier.pace.ask_bytes)
-        expected = min(request.max_bytes, len(ids) * self._block_bytes)
+        expected = max(self._block_bytes, min(request.max_bytes, len(ids) * self._block_bytes))  # one is given whole
         is_claimed = first <= shown or supplier.status.head_id in ids
         return Asked(supplier, request, ids, now_ms, chain.finalized.height, expected, is_claimed)
 

@@ -61,16 +61,17 @@ class Draft(Lookup):
         self.happenings: list[Happening] = []
         self.strangers = 0
         self.faults: list[str] = []
+        self._journal: list[tuple[bytes, Entry | None, bool]] = []
         self.mark()
 
     def mark(self) -> None:
         """From here on :meth:`take_back` takes back what is done."""
-        self._before: dict[bytes, tuple[Entry | None, bool]] = {}
+        self._journal.clear()
         self._marked = len(self.happenings), self.strangers
 
     def take_back(self) -> None:
         """Let everything be as it was at the last :meth:`mark`."""
-        for key, (entry, was_written) in self._before.items():
+        for key, entry, was_written in reversed(self._journal):
             self._entries[key] = entry
             if not was_written:
                 del self._written[key]
@@ -106,8 +107,7 @@ class Draft(Lookup):
 
     def put(self, key: bytes, entry: Entry | None) -> None:
         """Write an entry into the draft, or delete it with None."""
-        if key not in self._before:
-            self._before[key] = self._entries.get(key, _UNREAD), key in self._written
+        self._journal.append((key, self._entries.get(key, _UNREAD), key in self._written))
         self._entries[key] = entry
         self._written[key] = None
         if key == RULES_KEY:

@@ -138,7 +138,7 @@ class Engine:
             case BlocksReceived():
                 self._intake.brought(event, now_ms)
             case ReplyUnderWay(peer, request, received, size):
-                self.sync.suppliers.under_way(peer, request, received, size)
+                self.sync.suppliers.under_way(peer, request, received, size, now_ms)
             case AttestationsReceived(_, attestations):
                 self._intake.attested(attestations.attestations)
             case StatusReceived(peer, claim):

@@ -65,10 +65,7 @@ def member(view: View, who: str, *, given: bool = False, limit: int | None = Non
         rating_document(view.state, "rater", key, rating)
         for key, rating in islice(view.state.entries(RATINGS + identity, Rating), limit)
     ]
-    void: Annulment | None = view.state.get(annulment_key(identity))
-    doubt = {} if void is None else {"annulment": annulment_document(view.state, identity, void)}
-    attested = {"attributes": attribute_documents(view.state, identity), **doubt}
-    return {**summary, **attested, "records_about": about, "received": received, **_given(view, identity, given, limit)}
+    return {**summary, "records_about": about, "received": received, **_given(view, identity, given, limit)}
 
 
 def explained(view: View, who: str, *, given: bool = False, limit: int | None = None) -> Document:
@@ -89,7 +86,10 @@ def _summary(view: View, who: str) -> tuple[bytes, Document]:
     score = standing(view.state.policy, entry).score
     rank, count = view.reader.rank(score), view.reader.count_members()
     place = {"rank": rank, "of": count, "percentile": 100 * (count - rank + 1) // count}
-    return identity, {**member_document(view.state, identity, entry), **place, **view.as_ranked}
+    void: Annulment | None = view.state.get(annulment_key(identity))
+    doubt = {} if void is None else {"annulment": annulment_document(view.state, identity, void)}
+    attested = {"attributes": attribute_documents(view.state, identity), **doubt}
+    return identity, {**member_document(view.state, identity, entry), **place, **attested, **view.as_ranked}
 
 
 def _member(view: View, who: str, identity: bytes) -> Member:

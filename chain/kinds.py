@@ -171,14 +171,18 @@ KINDS = (
 )
 KIND_BY_NUMBER = {kind.number: kind for kind in KINDS}
 KIND_OF = {kind.action: kind for kind in KINDS}
-_COUNTED_KINDS = frozenset(kind.action for kind in KINDS if kind.is_counted)
+# Of these some are, by what they say.
+_COUNTED_AT_TIMES = (Repair, Annul, Attest)
+_COUNTED_KINDS = frozenset(kind.action for kind in KINDS if kind.is_counted and kind.action not in _COUNTED_AT_TIMES)
 
 
 def is_counted(action: Action) -> bool:
     """Whether a quota bounds it."""
+    if type(action) in _COUNTED_KINDS:
+        return True
     match action:
         case Repair(step=step) | Annul(step=step):
             return step in (ASK, ANNUL)
         case Attest(digest=digest):
             return bool(digest)
-    return type(action) in _COUNTED_KINDS
+    return False

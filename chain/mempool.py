@@ -56,16 +56,20 @@ class Queue:
         """How many wait for one that is not here."""
         return len(self.by_nonce) - self.end + self.next
 
-    def put(self, transaction: VerifiedTransaction) -> None:
-        """Add one."""
+    def put(self, transaction: VerifiedTransaction) -> int:
+        """Add one; by how many more are early now, or fewer."""
+        end = self.end
         self.by_nonce[transaction.nonce] = transaction
         self._stretch()
+        return 1 + end - self.end
 
-    def drop(self, nonce: int) -> None:
-        """Take one out."""
+    def drop(self, nonce: int) -> int:
+        """Take one out; by how many more are early now, or fewer."""
+        end = self.end
         del self.by_nonce[nonce]
-        if self.next <= nonce < self.end:
+        if self.next <= nonce < end:
             self.end = nonce
+        return end - self.end - 1
 
     def is_at(self, next_nonce: int | None) -> bool:
         """Whether it follows the head already."""
@@ -174,8 +178,8 @@ class Mempool:
         self._follow(transaction.actor, next_nonce)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
-        makes_known = isinstance(transaction.action, Enrol | Consent | Recover)
-        if next_nonce is None and transaction.nonce == 0 and not (makes_known or is_back):
+        is_first = next_nonce is None and transaction.nonce == 0
+        if is_first and not (is_back or isinstance(transaction.action, Enrol | Consent | Recover)):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._check_queue(transaction, next_nonce or 0)
         self._check_room(transaction, is_stranger=next_nonce is None, room=2 if is_back else 1)
@@ -245,9 +249,8 @@ class Mempool:
         self._claimed.pop(transaction_id, None)
         self.bytes -= len(transaction.raw)
         queue = self._by_actor[transaction.actor]
-        self._uncount(queue)
-        queue.drop(transaction.nonce)
-        self._count(queue)
+        self.early += queue.drop(transaction.nonce)
+        self._stranger_count -= queue.is_strangers
         if not queue:
             del self._by_actor[transaction.actor]
 
@@ -308,9 +311,8 @@ class Mempool:
         queue = self._by_actor.get(transaction.actor)
         if queue is None:
             queue = self._by_actor[transaction.actor] = Queue(next_nonce)
-        self._uncount(queue)
-        queue.put(transaction)
-        self._count(queue)
+        self.early += queue.put(transaction)
+        self._stranger_count += queue.is_strangers
 
     def _follow(self, actor: bytes, next_nonce: int | None) -> None:
         """Note that the nonces of an actor moved, that it enrolled, or that a reorg took its enrolment back."""
@@ -319,14 +321,11 @@ class Mempool:
             return
         for used in [item.id for nonce, item in queue.by_nonce.items() if nonce < (next_nonce or 0)]:
             self.remove(used)
-        self._uncount(queue)
+        self._count(queue, -1)
         queue.follow(next_nonce)
-        self._count(queue)
+        self._count(queue, 1)
 
-    def _count(self, queue: Queue, sign: int = 1) -> None:
+    def _count(self, queue: Queue, sign: int) -> None:
         self.early += sign * queue.early
         if queue.is_strangers:
             self._stranger_count += sign * len(queue)
-
-    def _uncount(self, queue: Queue) -> None:
-        self._count(queue, -1)

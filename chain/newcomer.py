@@ -68,7 +68,7 @@ class Standing(NamedTuple):
 
 def draft_of(place: Place) -> Path:
     """Where what is fetched for a home's database is kept."""
-    path = place.parent / DATABASE if isinstance(place, Address) else place
+    path = place.parent.joinpath(DATABASE) if isinstance(place, Address) else place
     return path.with_name(f"{path.name}.joining")
 
 
@@ -98,6 +98,7 @@ class Newcomer:
         """Begin, or go on.  Raises :class:`OperatorError` where the disk cannot be written, or is damaged."""
         self.path = path
         self.genesis = genesis
+        self._is_made = False
         draft = draft_of(path)
         try:
             connection = sqlite3.connect(draft, isolation_level=None, check_same_thread=False)
@@ -122,6 +123,7 @@ class Newcomer:
 
     def _open(self) -> None:
         connection = self._database.connection
+        connection.execute("PRAGMA page_size = 16384")  # what comes together lies together
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what the disk loses of it is fetched again
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
@@ -171,8 +173,10 @@ class Newcomer:
         return Judged(decode_header(header), decode_votes(votes))
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection; once the home is made, nothing stays of what was fetched for it."""
         self._database.close()
+        if self._is_made:
+            remove(draft_of(self.path))
 
     @property
     def is_whole(self) -> bool:
@@ -270,9 +274,7 @@ class Newcomer:
 
     def _replace(self, fetched: Fetched) -> None:
         """These are all entries of a part."""
-        connection, values = self._database.connection, dict(fetched.rows)
-        gone = {key: sha256(key).digest() for key in self._keys(fetched.part) if key not in values}
-        gone = {key: key_hash for key, key_hash in gone.items() if key_hash in fetched.part}
+        connection, gone = self._database.connection, self._gone(fetched)
         connection.executemany(
             "DELETE FROM laid WHERE at = ? AND key = ?", [(place(key_hash), key) for key, key_hash in gone.items()]
         )
@@ -281,11 +283,14 @@ class Newcomer:
         hashes = {entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in fetched.entries}
         self._derived.grow({**dict.fromkeys(gone.values()), **hashes})
 
-    def _keys(self, part: Part) -> list[bytes]:
-        """What is here of a part, and of what shares all bits that a place has."""
-        between = "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
-        rows = self._database.connection.execute(between, (place(part.first), place(part.last)))
-        return [key for (key,) in rows.fetchall()]
+    def _gone(self, fetched: Fetched) -> dict[bytes, bytes]:
+        """What was here of a part and is not in it any more, with the hashes of the keys."""
+        part, between = fetched.part, "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
+        here = self._database.connection.execute(between, (place(part.first), place(part.last))).fetchall()
+        if not here:
+            return {}
+        hashes = {key: sha256(key).digest() for key in {key for (key,) in here} - {key for key, _ in fetched.rows}}
+        return {key: key_hash for key, key_hash in hashes.items() if key_hash in part}
 
     def _here(self, part: Part) -> bytes:
         return pages.subtree(self._derived.fetch, self._database.number("entries"), part.first, part.depth)
@@ -293,16 +298,15 @@ class Newcomer:
     # ------------------------------------------------------------------------------------------------- the end
 
     def finish(self, advance: Callable[[int], None]) -> Header:
-        """Make the home's database of what is here (:mod:`chain.arrived`), and nothing of this stays; its header.
+        """Make the home's database of what is here (:mod:`chain.arrived`); its header.
 
-        ``advance`` is told of entries that are done.  The connection is closed.  Raises :class:`OperatorError`.
+        ``advance`` is told of entries that are done.  Raises :class:`OperatorError`.
         """
         target = self.target
         if target is None or self._derived.root != target.header.state_root:
             raise corrupt(self._database.path, "what was fetched is not what is here")
         make_home(self._database, target, self.path, self.genesis, advance)
-        self.close()
-        remove(draft_of(self.path))
+        self._is_made = True
         return target.header
 
 

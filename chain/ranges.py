@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import pairwise
+from itertools import islice
+from operator import lt
 from typing import Any, NamedTuple, Protocol
 
 from chain.codec import U64_MAX, array, blob, decode, encode, integer
@@ -172,14 +173,16 @@ def read_shown(asked: Part, data: bytes) -> tuple[bytes, Fetched]:
     if asked.depth < depth != len(path):  # it would leave hundreds of pieces where the state has a bucket
         raise Refused(Reason.UNSOLICITED, f"a part of depth {depth} where a bucket is at depth {len(path)}")
     part = asked.inside(depth)
-    rows = tuple(_row(row) for row in array(fields[4], 0, MAX_ENTRIES, "the entries"))
-    entries = [sha256(key).digest() + sha256(value).digest() for key, value in rows]
-    first, last = part.first, part.last
-    if any(not first <= entry[:HASH_BYTES] <= last for entry in entries):
+    rows: tuple[Row, ...] = array(fields[4], 0, MAX_ENTRIES, "the entries")
+    if not all(map(_is_row, rows)):
+        raise Refused(Reason.MALFORMED, "an entry is a key and its value, both bytes")
+    hashes = [sha256(key).digest() for key, _ in rows]
+    if hashes and not part.first <= min(hashes) <= max(hashes) <= part.last:
         raise Refused(Reason.UNSOLICITED, "an entry that does not belong to the part")
     aside = _aside(fields[3], part, is_above=len(path) < depth)
-    if not _is_ascending(entries) or not _is_ascending(aside):
+    if not _is_ascending(hashes) or not _is_ascending([entry[:HASH_BYTES] for entry in aside]):
         raise Refused(Reason.UNORDERED, "entries that are not in order, each once")
+    entries = [key_hash + sha256(value).digest() for key_hash, (_, value) in zip(hashes, rows, strict=True)]
     every = sorted(entries + aside) if aside else entries
     if len(path) < depth and len(every) > BUCKET:
         raise Refused(Reason.WRONG_STATE_ROOT, "more entries than a bucket holds where the path ends")
@@ -187,8 +190,8 @@ def read_shown(asked: Part, data: bytes) -> tuple[bytes, Fetched]:
     return fold(count, part.first, path, top), Fetched(part, count, rows, path, tuple(entries))
 
 
-def _is_ascending(entries: Sequence[bytes]) -> bool:
-    return all(one[:HASH_BYTES] < other[:HASH_BYTES] for one, other in pairwise(entries))
+def _is_ascending(hashes: Sequence[bytes]) -> bool:
+    return all(map(lt, hashes, islice(hashes, 1, None)))
 
 
 def _aside(value: Any, part: Part, *, is_above: bool) -> list[bytes]:
@@ -202,8 +205,5 @@ def _aside(value: Any, part: Part, *, is_above: bool) -> list[bytes]:
     return entries
 
 
-def _row(row: Any) -> Row:
-    key, value = array(row, 2, 2, "an entry")
-    if type(key) is not bytes or type(value) is not bytes:
-        raise Refused(Reason.MALFORMED, "an entry is bytes")
-    return key, value
+def _is_row(row: Any) -> bool:
+    return type(row) is tuple and len(row) == 2 and type(row[0]) is type(row[1]) is bytes

@@ -178,7 +178,7 @@ class _Rebuild:
 
         Within a transaction.
         """
-        self._derived.enter({key: (None, value) for key, value in rows.items()})
+        self._derived.enter(rows)
         if self._heaps is not None:
             self._heaps.lay(rows)
         self._note(TABLES, max(rows))

@@ -86,35 +86,6 @@ class Record(TypedDict):
     proof: str | None
 
 
-class Attribute(TypedDict):
-    """What an authority attests of a member until a date, on a document of which this is the salted digest."""
-
-    attribute: str
-    code: int
-    issuer: str
-    digest: str
-    height: int
-    expires_slot: int | None
-    expires_time: str | None
-    left: str
-
-
-class Annulment(TypedDict):
-    """An enrolment that a registrar calls void."""
-
-    member: str
-    registrar: str
-    status: str
-    appealed: bool
-    deadline_slot: int | None
-    deadline_time: str | None
-    waits_for: str
-    left: str
-    arbiters: list[str]
-    reason: str
-    grounds: str | None
-
-
 class Line(TypedDict):
     """Some points of a score, and where they come from: of a record also what its own document says."""
 
@@ -157,19 +128,48 @@ class Line(TypedDict):
     proof: NotRequired[str | None]
 
 
+class Attribute(TypedDict):
+    """What an authority attests of a member until a date, on a document of which this is the salted digest."""
+
+    attribute: str
+    code: int
+    issuer: str
+    digest: str
+    height: int
+    expires_slot: int | None
+    expires_time: str | None
+    left: str
+
+
+class Annulment(TypedDict):
+    """An enrolment that a registrar calls void."""
+
+    member: str
+    registrar: str
+    status: str
+    appealed: bool
+    deadline_slot: int | None
+    deadline_time: str | None
+    waits_for: str
+    left: str
+    arbiters: list[str]
+    reason: str
+    grounds: str | None
+
+
 class MemberStanding(Member, AsRanked):
-    """A member, and its place among all."""
+    """A member, its place among all, and what is attested of it."""
 
     rank: int
     of: int
     percentile: int
+    attributes: list[Attribute]
+    annulment: NotRequired[Annulment]
 
 
 class OneMember(MemberStanding):
     """A member with the records about it and the ratings of it; ``given`` where they were asked for."""
 
-    attributes: list[Attribute]
-    annulment: NotRequired[Annulment]
     records_about: list[Record]
     received: list[Rating]
     given: NotRequired[list[Rating]]

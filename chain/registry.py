@@ -221,7 +221,7 @@ def _apply(draft: Draft, transaction: Transaction) -> None:
     action = transaction.action
     identity = actor if account is None else account.identity or actor
     day, used = quotas.spent(draft, account, action, identity)
-    check_action(draft.policy, transaction)
+    _check_action(draft.policy, action, actor)
     given = _RULES[type(action)](draft, action, actor) or 0
     after: Account = draft.get(at) or _NOBODYS
     if account is None:  # guardians may have moved a member to this very key, with what it had written
@@ -248,9 +248,13 @@ def touched(transaction: Transaction) -> Iterator[bytes]:
 @fence.look
 def check_action(policy: Policy, transaction: Transaction) -> None:
     """The rules that follow from the policy alone, whatever else the state is.  Raises :class:`Refused`."""
-    check = _CHECKS.get(type(transaction.action))
+    _check_action(policy, transaction.action, transaction.actor)
+
+
+def _check_action(policy: Policy, action: Action, actor: bytes) -> None:
+    check = _CHECKS.get(type(action))
     if check is not None:
-        check(policy, transaction.action, transaction.actor)
+        check(policy, action, actor)
 
 
 @fence.look
@@ -275,6 +279,8 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
     actor may write was asked before its signature was checked (:func:`check_quota`).
     """
     match transaction.action:
+        case Rate():  # most are, and who may rate is seen in the block
+            pass
         case Enrol():
             members.check_new(draft, transaction.actor)
         case FileRecord() | Reopen() | Answer() | Rule():

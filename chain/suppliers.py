@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chain.events import Peer, Request
 from chain.messages import GetBlocks, GetHeadings, Status
 from chain.newest import Newest
-from chain.pace import FIRST_BYTES, PATIENCE_MS, Pace, patience_ms
+from chain.pace import FIRST_BYTES, PATIENCE_MS, TARGET_MS, Pace, patience_ms
 
 # What a peer said that it lacks it may have later: it fetches what it lost, too.
 LACKING_MS = 30_000
@@ -27,8 +27,8 @@ MAX_REST_MS = 300_000
 # So many failures in a row, over two minutes, and a peer makes room for another.
 MAX_FAILURES = 7
 # So much more than what is on its way is asked for as comes in so long: enough that the line is never idle, and little
-# enough that what else uses it is not drowned.
-LINE_MS = 2_000
+# enough that what else uses it is not drowned, and that nobody is late because of what was asked of others before.
+LINE_MS = 1_000
 # As long as no line is known: to ask one peer after the other would take the first seconds on a long one.
 FIRST_LINE_BYTES = 3 * FIRST_BYTES
 NO_CEILING = 2**64
@@ -69,7 +69,7 @@ class Asked:
 
     ``ids`` are the blocks that are to come, none for headers; ``expected`` the bytes, as far as is known, of which
     ``received`` are here; ``final_height`` up to where our chain was final when it was sent.  ``is_claimed`` says that
-    the peer itself claims to have it.
+    the peer itself claims to have it.  ``came_before`` is what had come of all peers by then.
     """
 
     supplier: Supplier
@@ -80,6 +80,7 @@ class Asked:
     expected: int
     is_claimed: bool = True
     received: int = 0
+    came_before: int = 0
 
 
 class Suppliers:
@@ -91,6 +92,10 @@ class Suppliers:
         self._count = 0
         self._best_rate = 0
         self._asked: dict[tuple[Peer, Request], Asked] = {}
+        # Bytes that came in good time, of all peers, and how many a second they were while the last reply was waited
+        # for that says something of the line; 0 as long as none did.
+        self._came = 0
+        self._line_rate = 0
         # Peers that failed, also those that are gone: (how often in a row, not to be asked before).
         self._resting: Newest[Peer, tuple[int, int]] = Newest(MAX_STATUSES)
 
@@ -193,6 +198,7 @@ class Suppliers:
 
     def ask(self, asked: Asked) -> None:
         """A request leaves."""
+        asked.came_before = self._came
         self._asked[asked.supplier.peer, asked.request] = asked
 
     def is_asked(self, peer: Peer, request: Request) -> bool:
@@ -203,18 +209,34 @@ class Suppliers:
         """A request has come to its end; None where there was no such one."""
         return self._asked.pop((peer, request), None)
 
-    def under_way(self, peer: Peer, request: Request, received: int, size: int) -> None:
+    def under_way(self, peer: Peer, request: Request, received: int, size: int, now_ms: int) -> None:
         """Of a reply of ``size`` bytes so many are here."""
         asked = self._asked.get((peer, request))
         if asked is not None:
-            asked.received, asked.expected = received, size
+            self._count_in(asked, received, now_ms)
+            asked.expected = size
+
+    def arrived(self, asked: Asked, size: int, now_ms: int) -> None:
+        """A reply is here, of so many bytes: what the line brought meanwhile, of all peers, is what it can."""
+        self._count_in(asked, size, now_ms)
+        took_ms, came = now_ms - asked.since_ms, self._came - asked.came_before
+        if took_ms > TARGET_MS or 2 * came >= self._room:
+            self._line_rate = max(1, came * 1_000 // max(1, took_ms))
+
+    def _count_in(self, asked: Asked, received: int, now_ms: int) -> None:
+        """What is late does not count: another is asked for the same, and the line has room for that alone."""
+        if not self.is_late(asked, now_ms):
+            self._came += max(0, received - asked.received)
+        asked.received = received
 
     def has_room(self, now_ms: int) -> bool:
         """Whether the line, as far as it is known, can take more blocks than those on their way."""
         prompt = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
-        awaited = sum(max(0, each.expected - each.received) for each in prompt)
-        rate = sum(each.pace.rate for each in self)
-        return awaited < (max(FIRST_BYTES, rate * LINE_MS // 1_000) if rate else FIRST_LINE_BYTES)
+        return sum(max(0, each.expected - each.received) for each in prompt) < self._room
+
+    @property
+    def _room(self) -> int:
+        return max(FIRST_BYTES, self._line_rate * LINE_MS // 1_000) if self._line_rate else FIRST_LINE_BYTES
 
     def late_at_ms(self, asked: Asked) -> int:
         """When to ask another for the same."""

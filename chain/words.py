@@ -42,7 +42,7 @@ REPAIRS = {ASK: "ask", APPROVE: "approve", DECLINE: "decline"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHANGES = {REMOVE: "remove", JAIL: "jail", RELEASE: "release"}
 # How a row of a policy's list is called in a comparison.
-_NAMED_BY = {"tier": "name", "severity": "name", "category": "code", "rating": "code"}
+_NAMED_BY = {"tier": "name", "severity": "name", "category": "code", "rating": "code", "attribute": "code"}
 
 
 def _slots_in_words(from_slot: int, until_slot: int) -> str:

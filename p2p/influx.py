@@ -15,17 +15,25 @@ from p2p.addresses import origin
 from p2p.limits import Clock, Commons
 
 FRAME_RATE = (1_000.0, 4_000.0)
-"""Frames a second, and at once, of one connection: twice what its requests and its gossip may have together."""
+"""Frames a second, and at once, of one connection: twice what the busiest honest peer sends.  In a second of a full
+block, a hundred validators and as many messages as a core takes that is 480, as frames are counted here: 74 for the
+largest announcement, 250 for the transactions, 40 for attestations, the rest for control and windows.  Who catches up
+sends little of it, and 6 for each request and 65 for each megabyte of replies: one connection is served up to 15 MB a
+second, and a node executes 4 MB in that time.  A test makes these sums from the limits of each."""
 
 STRANGERS_RATE = (5_000.0, 20_000.0)
-"""And of all strangers: a tenth of a core.  Hundreds of honest ones do not come near it."""
+"""And of all strangers: what twelve in the mesh of a full network come to if each brings all, far more than hundreds
+that only listen.  A frame costs some 13 us: a fifteenth of a core."""
 
 SHARE_RATE = (250.0, 1_000.0)
-"""And what one host or neighbourhood has of it whatever all strangers send: what a node that catches up sends."""
+"""And what one host or neighbourhood has of it whatever all strangers send: half of a full network's gossip, or a node
+that catches up at 3 MB a second.  So the 32 strangers for whom there are places, in as many networks, may send 8,000: a
+tenth of a core.  Who is behind one router with an attacker shares this; the way out is to be named by the operator, or
+dialled."""
 
 FRAME_BYTES = 4_096
-"""So much that nobody asked for counts as one more: 4 MB a second, four times the gossip of a busy network."""
-
+"""So much that nobody asked for counts as one more: 4 MB a second, four times the gossip of a full network, and 16 MB
+at once; an outbox that was held up brings 2 MB."""
 
 PAUSE_S = 0.1
 """Whoever has to wait waits so much longer: one pause for a hundred frames costs less than a hundred."""

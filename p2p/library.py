@@ -30,7 +30,7 @@ from libp2p.protocol_muxer import multiselect_communicator
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_PROTOCOL_ID
 from libp2p.stream_muxer import rw_lock
 from libp2p.stream_muxer.yamux import yamux
-from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, HEADER_SIZE, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, HEADER_SIZE, TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_PROTOCOL_ID
 from libp2p.transport.upgrader import TransportUpgrader
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
@@ -59,6 +59,10 @@ hardly anything waits but in a moment when all that it was asked for comes at on
 
 AHEAD_BYTES = 64 * 1024
 """What is read from a socket at once: a frame of the multiplexer, which the library asks for in four pieces."""
+
+GRANT_BYTES = 16 * 1024
+"""A window is given back in pieces of so much, or more where more was read: what a slow line brings in four seconds,
+and a writer waits five."""
 
 LARGER_BYTES = 1_024
 """More than the library says by itself, whatever has become of the program above it."""
@@ -229,7 +233,8 @@ def tame() -> None:
     multiselect_communicator.read_delim = _read_name  # type: ignore[attr-defined]
     # The library wants addresses of two parts; those of IPv6 have four.  Drop when it knows both.
     TrioTCPStream.get_remote_address = _remote_address  # type: ignore[method-assign,assignment]
-    TrioTCPStream.read = _read_ahead  # type: ignore[method-assign]
+    TrioTCPStream.read = _read_ahead  # type: ignore[method-assign,assignment]
+    YamuxStream._auto_tune_and_send_window_update = _give_back  # type: ignore[method-assign,assignment]
     for module in (tcp, rw_lock, yamux, net_stream):
         _give_prompt_locks(module)
     _quieten()
@@ -264,6 +269,16 @@ def _remote_address(stream: TrioTCPStream) -> tuple[str, int] | None:
             return None
         known = stream._cached_remote_address = plain_host(host), int(port)
     return known
+
+
+async def _give_back(stream: YamuxStream, *, bytes_read: int = 0) -> None:
+    # The library answers each read with a frame, which is half of what a small message costs.  Drop when it waits.
+    stream._pending_recv_release += bytes_read
+    if stream._pending_recv_release >= GRANT_BYTES:
+        given, stream._pending_recv_release = stream._pending_recv_release, 0
+        stream.recv_window += given
+        buffered = len(stream.conn.stream_buffers.get(stream.stream_id, b""))
+        await stream.send_window_update(given + stream._apply_autotune_epoch(buffered))
 
 
 class PromptLock:

@@ -243,7 +243,7 @@ class LedgerProtocol:
         return good
 
     async def _reply(self, peer: str, question: Question, timeout_s: float) -> bytes:
-        kind, told_at = serving.kind_of(question), trio.current_time()
+        kind, told_at = serving.kind_of(question), -PROGRESS_S  # how large it is, at once
 
         def tell(received: int, size: int) -> None:
             nonlocal told_at

@@ -164,6 +164,7 @@ ROWS: dict[str, list[Panel]] = {
             "ops",
             {
                 "reorgs": _rate("goodfaith_reorgs_total"),
+                "faults": _rate("goodfaith_faults_total"),
                 "contradictions": _rate("goodfaith_equivocations_total"),
                 "log lines lost: {{why}}": _rate("goodfaith_log_lines_lost_total"),
             },

@@ -8,7 +8,6 @@ final (what is final then still agrees).  A second Ctrl-C kills the nodes instea
 from __future__ import annotations
 
 from p2p.local.commandline import as_json, command, importing
-from p2p.local.startup import EXIT_INTERRUPTED
 
 from functools import partial
 from pathlib import Path
@@ -78,7 +77,9 @@ MAX_DURATION_S = 31_536_000.0
 )
 @click.option("--restart-dead", is_flag=True, help="Start a node that died again.")
 @click.option(
-    "--manifest", metavar="FILE|random:SEED", help="Carry out a manifest instead (scripts/docs/manifests.md)."
+    "--manifest",
+    metavar="FILE|FOLDER|random:SEED",
+    help="Carry out a manifest instead, or all of a folder (scripts/docs/manifests.md).",
 )
 @click.option("--play", is_flag=True, help="After the municipal story: key files, and the next commands to copy.")
 @click.option("--explorer", is_flag=True, help="Say where the explorer is, open it, and stay up whatever is stopped.")
@@ -122,7 +123,9 @@ def main(
         running = (replay, limit, rate, until_final, duration, restart_dead, explorer, play)
         if any((*founding, *running)):
             raise OperatorError("a manifest says all but where to run it; beside --manifest only --home and --json go")
-        context.exit(_carry_out(manifest, home, as_json=as_json))
+        with importing():
+            from scripts.testnet_parts.repertoire import carry_out
+        context.exit(carry_out(manifest, home, as_json=as_json))
     with importing():
         import trio
 
@@ -200,21 +203,6 @@ def _tell(home: Path | None, act: str) -> None:
     if home is None:
         raise OperatorError("--act needs --home, the folder in which the testnet runs")
     remark(answered(leave(home, read_act(act, shape_of(home).names))))
-
-
-def _carry_out(source: str, home: Path | None, *, as_json: bool) -> int:
-    with importing():
-        import trio
-
-        from scripts.manifest_parts.reading import load_manifest
-        from scripts.manifest_parts.telling import tell
-        from scripts.testnet_parts.staging import Staging
-    manifest = load_manifest(source)
-    staging = Staging(manifest, home, remark)
-    remark(f"{manifest.title}, in {staging.home}")
-    trio.run(staging.run)
-    code = tell(manifest, staging.record, "processes", as_json=as_json)
-    return EXIT_INTERRUPTED if staging.is_interrupted else code
 
 
 if __name__ == "__main__":

@@ -102,6 +102,9 @@ class Arrival:
         """Until the home's database is whole."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tell_now_and_then)
+            url = await nursery.start(serve_app, self._app(), self._home.config.http)
+            draft = str(draft_of(self._home.database))
+            log.info("joining", network=self._home.genesis.name, http=url, draft=draft)
             if not self._newcomer.is_whole:
                 await self._fetch()
             self._phase, self._done = TABLES, 0
@@ -115,9 +118,6 @@ class Arrival:
             trio.open_nursery() as nursery,
         ):
             self._watch = watch
-            url = await nursery.start(serve_app, self._app(), self._home.config.http)
-            draft = str(draft_of(self._home.database))
-            log.info("joining", network=self._home.genesis.name, http=url, draft=draft)
             nursery.start_soon(self._shout, watch)
             while not watch.has_caught_up:
                 await watch.moved()

@@ -33,6 +33,10 @@ from p2p.local.process import interruptible, open_streams
 
 ROOT = Path(FOLDER)
 EXIT_WRONG, EXIT_BROKEN_PIPE = 1, 141
+OUR_FAULT = (
+    "This is a fault of Goodfaith's own, and what is on disk stays as it is: start it again, and where it ends here "
+    "once more leave the home alone, send these lines to who maintains Goodfaith, and run the version that mends it."
+)
 # How Ctrl-C ends this process while nothing is begun; tests and others who import a command have their own way.
 _AT_FIRST = signal.getsignal(signal.SIGINT)
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -205,6 +209,7 @@ def _code_of(program: click.Command, args: Sequence[str], extra: dict[str, Any])
         ends = [_end(cause) for cause in _causes(error)]
         told = dict(end for end in ends if end is not None)
         if None in ends:  # nobody's mistake but ours: it goes on, with its traceback
+            _explain(error)
             raise
         for sentence in told:
             _say(sentence)
@@ -243,6 +248,13 @@ def _end(cause: BaseException) -> tuple[str, int] | None:
             return f"the output cannot be written: {cause.strerror}", EXIT_MISTAKE
         case _:
             return None
+
+
+def _explain(error: BaseException) -> None:
+    """What to do is said below the traceback of each fault of ours."""
+    for cause in _causes(error):
+        if _end(cause) is None:
+            cause.add_note(OUR_FAULT)
 
 
 def _say(sentence: str) -> None:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from p2p.limits import Buckets
 from p2p.local.problems import Problem
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LOCALHOST = "localhost"
 
 COSTLY_PER_S = 1.0
 COSTLY_AT_ONCE = 32
@@ -42,7 +42,7 @@ class Door:
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...] = (), origins: tuple[str, ...] = ()) -> None:
         self._app = app
-        self._hosts = LOOPBACK | set(hosts)
+        self._hosts = {LOCALHOST, *hosts}
         self._origins = origins
         self._rates = Buckets(FROM_ELSEWHERE_PER_S, FROM_ELSEWHERE_AT_ONCE)
 
@@ -66,7 +66,7 @@ class Door:
     def _check(self, scope: Scope, origin: str | None) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if host_of(host) not in self._hosts:
+        if host_of(host) not in self._hosts and not _is_loopback(host_of(host).strip("[]")):
             raise Problem(421, "this node answers to loopback names, and to those of http_hosts in its config.toml")
         if origin is not None and not self._is_known(scope, origin, host):
             raise Problem(403, "pages of other sites may ask nothing; http_origins in config.toml names those that may")
@@ -134,10 +134,15 @@ def is_elsewhere(scope: Scope, headers: Mapping[str, str]) -> bool:
     """Whether a request does not come from this machine, or by a proxy that says so."""
     if any(name in headers for name in _FORWARDED):
         return True
+    return not _is_loopback(_host_of_caller(scope))
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether it is an address of this machine; a name is none, whatever it stands for."""
     try:
-        return not ipaddress.ip_address(_host_of_caller(scope)).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
-        return True
+        return False
 
 
 def _host_of_caller(scope: Scope) -> str:

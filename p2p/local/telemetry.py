@@ -30,10 +30,10 @@ MAX_EQUIVOCATIONS = 64
 _OF_FINAL = ("id", "height", "slot", "time")
 _OF_REORG = ("depth", "id", "height", "slot", "at_ms")
 
-# All nodes of one version do the same; one that goes wrong alone has a disk that tells it something else.
+# All nodes of one version do the same: one that does it alone runs another, or its state is another.
 _REPORT = (
-    "the chain goes on; send this line to who maintains Goodfaith and run the version that mends it.  If other nodes "
-    "did not say this at the same height, and this one refuses their blocks, run `node.py verify`"
+    "the chain goes on, on every node alike: send this line to who maintains Goodfaith, and run the version that mends "
+    "it; where no other node says this and this one refuses their blocks, it runs another version than they do"
 )
 
 log = structlog.get_logger("node")

@@ -139,32 +139,30 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
         policy, days = self.policy, self.random.randint(8, 20)
         category = policy.categories.get(record.filing["category"]) if record is not None else None
         changes: list[dict[str, Any]] = [
-            {"answer_days": days, "ruling_days": days, "repair_answer_days": days, "hearing_days": 1},
+            {
+                **{"answer_days": days, "ruling_days": days, "repair_answer_days": days, "hearing_days": 1},
+                "identity": policy.identity._replace(recovery_days=1, annulment_days=1, leave_days=days),
+                "raters": policy.raters._replace(answer_days=days),
+            },
             {"base": policy.base - 1},
             {"notice_days": 1, "worse_notice_days": 1},
             {"lookback_days": days},
-            {
-                "identity": policy.identity._replace(
-                    recovery_days=1, annulment_days=1, leave_days=days, return_days=days
-                )
-            },
-            {"raters": policy.raters._replace(answer_days=days)},
         ]
         if category is not None:
             worse = replace(category, low=category.low - 3, tier_cap=0)
-            changes.append({"categories": {**policy.categories, category.code: worse}})
+            changes += 2 * [{"categories": {**policy.categories, category.code: worse}}]  # what hurts most
         new = replace(policy, version=policy.version + 1, **self.random.choice(changes))
         self._policies[new.encode()] = new
-        notice = self.random.choice((0, policy.notice_days, policy.worse_notice_days))
+        notice = self.random.choice((0, policy.notice_days, *2 * (policy.worse_notice_days,)))
         yield from self._carried(Propose(Amend(policy.version, self.recount.date + notice, new.encode())))
         yield Deed(self._now(victim), Object(victim, record.number if record else 0, DIGEST))
         yield from (None, None)
+        yield self._filing(office, victim, age_slots=self.random.randint(1, 8))
+        yield from self._carried(Propose(Restore(self._now(office))))
         yield Deed(self._new_key(), Recover(self._now(victim), RECOVER, registrar=self._now(office), consent=bytes(64)))
         yield Deed(self._now(victim), Veto(RECOVERY))
         yield Deed(self._now(office), Annul(self._now(victim), ANNUL, DIGEST))
         yield from (Deed(self._now(victim), Dispute(rater, code, DIGEST)) for rater, code in self._said(victim))
-        yield self._filing(office, victim, age_slots=self.random.randint(1, 8))
-        yield from self._carried(Propose(Restore(self._now(office))))
 
     def _said(self, victim: bytes) -> list[tuple[bytes, int]]:
         """Who rates somebody, and in which category."""
@@ -283,9 +281,10 @@ class Attackers(OfMembers, AboutRecords, OfValidators):
             return
         yield Deed(self._now(victim), Object(victim, record.number, DIGEST))
         yield Deed(self._now(issuer), Answer(victim, record.number, MAINTAIN, 0, DIGEST))
-        for _ in range(6):
+        for _ in range(8):
             yield Deed(self._now(friend), Rule(victim, record.number, UPHOLD, DIGEST))
             yield from self._rulings(victim, record)
+            yield Deed(self._now(victim), Appeal(victim, record.number, DIGEST))
 
     # ------------------------------------------------------------------------------------------------------- parts
 

@@ -118,6 +118,15 @@ def _void_again() -> Sequence[Patch]:
     return [(markers, "check_enrolment", nothing)]
 
 
+def _held() -> Sequence[Patch]:
+    slots = leaving.identity_slots
+
+    def longer(draft: Draft, version: int, name: str) -> int:
+        return slots(draft, version, name) + 5
+
+    return [(leaving, "identity_slots", longer)]
+
+
 def _other_terms() -> Sequence[Patch]:
     def now(draft: Draft, _version: int, name: str) -> int:
         return draft.slots(getattr(draft.policy.identity, name))
@@ -193,6 +202,9 @@ BROKEN: dict[str, Break] = {
     "who granted an annulment rules on its appeal": Break(_granter_judges_again),
     "an enrolment that stood is called void again": Break(_void_again, "an annulment of what was decided"),
     "whose a key is changes by the terms of today": Break(_other_terms),
+    "who leaves is held for longer": Break(
+        _held, "who leaves is gone as soon as the policy said to which it consented, but for a recovery that waits"
+    ),
     "anybody answers for whose enrolment is to be annulled": Break(
         _another_is_heard, "nobody but the member objects to its annulment"
     ),

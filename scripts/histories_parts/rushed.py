@@ -142,7 +142,7 @@ def _policy(variant: int) -> Policy:
                 "recovery_days": recovery_days,
                 "registrar": random.choice(("recovers", "recovers nobody")),
                 "annulment_days": random.choice((1, 2)),
-                "leave_days": recovery_days + random.choice((0, 0, 1)),
+                "leave_days": recovery_days + random.choice((0, 0, 0, 1)),
                 "return_days": random.choice((1, 4)),
             },
             "raters": {
@@ -161,6 +161,7 @@ def _policy(variant: int) -> Policy:
                 {"code": 2, "name": "two", "min": -3, "max": 0, "severities": ["minor"], "tier_cap": "low"},
                 {"code": 3, "name": "three", "min": -3, "max": 3, "severities": ["minor"], "interim": "stands"},
             ],
+            "attribute": [{"code": code, "name": f"attribute {code}", "valid_days": 2} for code in (51, 52)],
             "rating": [{"code": code, "name": f"rating {code}", "min": -5, "max": 5} for code in (1, 7)],
         }
     )

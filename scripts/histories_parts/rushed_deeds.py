@@ -10,6 +10,7 @@ from typing import Any
 
 from chain.actions import (
     ANNUL,
+    APPEAL,
     CONTEST,
     DENY,
     GRANT,
@@ -22,6 +23,7 @@ from chain.actions import (
     Answer,
     Appeal,
     Approve,
+    Attest,
     Consent,
     Dispute,
     Enrol,
@@ -43,10 +45,10 @@ from chain.actions import (
     Veto,
 )
 from chain.amendments import needed_notice_days
-from chain.arbiters import drawn
+from chain.arbiters import annulment_case, drawn, record_case
 from chain.draft import Draft
 from chain.entries import Motion, Record
-from chain.identities import commitment_of, left_key
+from chain.identities import BEFORE_ARBITER, IN_HEARING, commitment_of, left_key
 from chain.policy import Policy
 from chain.proposals import (
     ALL_RIGHTS,
@@ -55,6 +57,7 @@ from chain.proposals import (
     Amend,
     JailValidator,
     Judge,
+    JudgeEnrolment,
     Proposal,
     ReleaseValidator,
     RemoveValidator,
@@ -72,8 +75,8 @@ SALT = bytes(16)
 GUARDIAN = key(60)
 GUARDED = commitment_of(1, (GUARDIAN,), SALT)
 DIGEST = bytes(32)
-# In so many histories nobody does anything but what the first of the menu are about: whose a key is.
-PRIVATE, OF_PEOPLE = 0.4, 7
+# What a history is about, by the places in the menu: whose a key is, records, all of it.
+THEMES = (range(7), (0, 1, 2, 6, 9, 11, 11, 11, 12), range(16))
 EMPHASIS = (1, 1, 4, 16)
 # In most blocks so many keys do nearly all.
 BUSY = 3
@@ -90,6 +93,7 @@ class RushedDeeds:
         self._draft: Draft
         self._found: dict[bytes, list[bytes]] = {}
         self._hot: list[bytes] = []
+        self._filed: list[FileRecord] = []
         menu: list[tuple[Callable[[], Deed | None], int]] = [
             (self._enrol, 14),
             (self._rotate, 8),
@@ -101,14 +105,14 @@ class RushedDeeds:
             (self._rate, 8),
             (self._speak, 6),
             (self._file, 8),
+            (self._attest, 4),
             (self._about_a_record, 24),
             (self._propose, 8),
             (self._approve, 3),
             (self._consent, 3),
             (self._lose, 1),
         ]
-        if random.random() < PRIVATE:
-            menu = menu[:OF_PEOPLE]
+        menu = [menu[at] for at in random.choice(THEMES)]
         self._menu = [choose for choose, _ in menu]
         # Each history is about a few of these: all at once hide what two of them do to each other.
         self._weights = list(accumulate(weight * random.choice(EMPHASIS) for _, weight in menu))
@@ -138,7 +142,7 @@ class RushedDeeds:
     def opening(self) -> Iterator[Deed]:
         """How it begins: three offices with all rights, and some members."""
         for number, office in enumerate(self.keys[:3]):
-            codes = tuple(sorted(self._draft.policy.categories))
+            codes = tuple(sorted((*self._draft.policy.categories, *self._draft.policy.attributes)))
             yield Deed(self._draft.validators.active[0].key, Propose(Accredit(office, ALL_RIGHTS, codes, 0, FOREVER)))
             yield Deed(self._draft.validators.active[-1].key, Approve(number))
         for newcomer in self.keys[3:9]:
@@ -234,13 +238,15 @@ class RushedDeeds:
         return Deed(self._member(), NameGuardians(self.random.choice((GUARDED, GUARDED, b""))))
 
     def _annul(self) -> Deed:
-        who = self._who()
+        who = (self._any(b"u") if self.random.random() < 0.6 else None) or self._who()
         annulment, subject = self._draft.get(b"u" + who), self._now(who)
-        usual = (
-            ANNUL if annulment is None else self.random.choice((GRANT, GRANT, DENY)) if annulment.is_heard else CONTEST
-        )
-        step = usual if self.random.random() < 0.8 else self.random.choice((ANNUL, CONTEST, GRANT))
-        return Deed(subject if step == CONTEST else self._office(), Annul(subject, step, DIGEST))
+        if annulment is None or self.random.random() < 0.1:
+            return Deed(self._office(), Annul(subject, ANNUL, DIGEST))
+        if annulment.status == BEFORE_ARBITER:
+            judges = drawn(self._draft, annulment_case(who, annulment), self._draft.date_slot)
+            judge = self._draft.current_key(self.random.choice(judges)) if judges else self._office()
+            return Deed(judge, Annul(subject, self.random.choice((GRANT, GRANT, DENY)), DIGEST))
+        return Deed(subject, Annul(subject, CONTEST if annulment.status == IN_HEARING else APPEAL, DIGEST))
 
     # -------------------------------------------------------------------------------------------------- what is said
 
@@ -283,9 +289,18 @@ class RushedDeeds:
             self._draft.date_slot - random.choice((0, 0, 1)),
             policy.version,
         )
-        if random.random() < 0.3:
-            return Deed(self._office(), Reopen(*filing, self._office(), SIGNED))
+        if random.random() < 0.4 and self._filed:
+            again = random.choice(self._filed)._replace(evidence=random.randbytes(32), policy_version=policy.version)
+            return Deed(self._office(), Reopen(*again, self._office(), SIGNED))
+        self._filed = [*self._filed[-7:], filing]
         return Deed(self._office(), filing)
+
+    def _attest(self) -> Deed:
+        code, until = self.random.choice((51, 52)), self._draft.date_slot + self.random.randint(1, 2)
+        subject = self._member()
+        if self.random.random() < 0.2:
+            return Deed(self.random.choice((subject, self._office())), Attest(subject, code, b"", 0))
+        return Deed(self._office(), Attest(subject, code, DIGEST, until))
 
     def _about_a_record(self) -> Deed | None:
         """By whom it is about, who filed it, or anybody in office."""
@@ -338,7 +353,7 @@ class RushedDeeds:
         return None
 
     def _drawn(self, subject: bytes, number: int, record: Record) -> bytes:
-        found = drawn(self._draft, self._draft.identity(subject), number, record, self._draft.date_slot)
+        found = drawn(self._draft, record_case(self._draft.identity(subject), number, record), self._draft.date_slot)
         return self._draft.current_key(self.random.choice(found)) if found else self._office()
 
     # ----------------------------------------------------------------------------------------------------- validators
@@ -368,8 +383,8 @@ class RushedDeeds:
         random, office = self.random, self._office()
         match random.randrange(10):
             case 0 | 1 | 2:
-                codes = tuple(sorted(self._draft.policy.categories))
-                who = random.choice((office, self._unused(), self._member()))
+                codes = tuple(sorted((*self._draft.policy.categories, *self._draft.policy.attributes)))
+                who = random.choice((office, self._unused(), self._member(), self._waiting()))
                 until = random.choice((FOREVER, FOREVER, self._draft.date_slot + 3))
                 return Accredit(who, random.choice((ALL_RIGHTS, ALL_RIGHTS, 1, 2, 0)), codes, 0, until)
             case 3:
@@ -377,6 +392,8 @@ class RushedDeeds:
             case 4:
                 return random.choice((Suspend(office), Restore(office), Restore(office)))
             case 5:
+                if (who := self._any(b"u")) is not None and random.random() < 0.5:
+                    return JudgeEnrolment(who, random.choice((1, 2)))
                 found = self._any(b"d")
                 about = (found[:32], int.from_bytes(found[32:], "big")) if found else (office, 0)
                 return Judge(*about, random.choice((1, 2)))
@@ -392,7 +409,7 @@ class RushedDeeds:
         return Amend(now.version, effective, new.encode())
 
     def _seat(self) -> Proposal:
-        validator, other = self._validator(), self.random.choice((self._unused(), self._member(), self._office()))
+        validator, other = self._validator(), self.random.choice((self._unused(), self._member(), self._waiting()))
         return self.random.choice(
             (
                 AddValidator(other, 1),

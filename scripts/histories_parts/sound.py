@@ -58,7 +58,7 @@ def _accounts(of: Mapping[str, Entries]) -> Iterator[str]:
 
 def _waiting(of: Mapping[str, Entries]) -> Iterator[str]:
     """Whatever waits is about a member; one who leaves says so, or is gone, and its keys follow."""
-    for kind in "Gyu":
+    for kind in "Gyux":
         for who in of[kind]:
             if who not in of["m"]:
                 yield f"something ({kind}) waits for {_name(who)}, who is no member"

@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import click
 
 from scripts.console import print_json, remark, table
 from scripts.histories_parts.history import Outcome, run_history
+from scripts.histories_parts.rushed import run_rushed
 from scripts.simulation.parallel import cores
 
 PROGRESS_EVERY_S = 2.0
@@ -54,32 +56,33 @@ class Tally:
             self.violation, self.seed = other.violation, other.seed
 
 
-def run_batch(seeds: range) -> Tally:
+def run_batch(seeds: range, *, is_rushed: bool = False) -> Tally:
     """The histories of these seeds, one after the other."""
     tally, started = Tally(), time.process_time()
     for seed in seeds:
-        tally.add(run_history(seed))
+        tally.add(run_rushed(seed) if is_rushed else run_history(seed))
         if tally.violation:
             break
     tally.cpu_s = time.process_time() - started
     return tally
 
 
-def run_batches(batches: list[range], processes: int) -> Iterator[Tally]:
+def run_batches(batches: list[range], processes: int, *, is_rushed: bool = False) -> Iterator[Tally]:
     """The tallies as they come; stop reading, and what is not run yet is never run."""
+    run = partial(run_batch, is_rushed=is_rushed)
     if processes == 1:
-        yield from map(run_batch, batches)
+        yield from map(run, batches)
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(run_batch, batches)
+        yield from pool.imap_unordered(run, batches)
 
 
-def run_all(seeds: range, processes: int | None, *, as_json: bool) -> Tally:
-    """Run and recount the histories of these seeds, up to the first violation, and say what came of them."""
+def run_all(seeds: range, processes: int | None, *, as_json: bool, is_rushed: bool = False) -> Tally:
+    """Run and judge the histories of these seeds, up to the first violation, and say what came of them."""
     batches = [seeds[at : at + BATCH] for at in range(0, len(seeds), BATCH)]
     total, started = Tally(), time.monotonic()
     told = started
-    for tally in run_batches(batches, min(processes or cores(), len(batches))):
+    for tally in run_batches(batches, min(processes or cores(), len(batches)), is_rushed=is_rushed):
         total.join(tally)
         if total.violation:
             break
@@ -87,11 +90,11 @@ def run_all(seeds: range, processes: int | None, *, as_json: bool) -> Tally:
             told = now
             left_s = (now - started) / total.histories * (len(seeds) - total.histories)
             remark(f"{total.histories} of {len(seeds)} histories, {round(left_s)} s to go")
-    _show(total, time.monotonic() - started, as_json=as_json)
+    _show(total, time.monotonic() - started, "--rushed " * is_rushed, as_json=as_json)
     return total
 
 
-def _show(total: Tally, elapsed_s: float, *, as_json: bool) -> None:
+def _show(total: Tally, elapsed_s: float, options: str, *, as_json: bool) -> None:
     report: dict[str, Any] = {
         "histories": total.histories,
         "violation": total.violation or None,
@@ -110,4 +113,4 @@ def _show(total: Tally, elapsed_s: float, *, as_json: bool) -> None:
     table("", ("refused for", "times"), [(name, times) for name, times in total.refused.most_common()])
     if total.violation:
         click.echo(f"VIOLATION at seed {total.seed}: {total.violation}")
-        click.echo(launched(f"play it again: python scripts/histories.py --seeds {total.seed}"))
+        click.echo(launched(f"play it again: python scripts/histories.py {options}--seeds {total.seed}"))

@@ -36,7 +36,7 @@ def read_member(text: str) -> int:
     if whole and int(whole[1]) <= MAX_MEMBER:
         return int(whole[1])
     if text.lower() in _MISSING:
-        raise ValueError(f"{text!a} names no member")
+        raise ValueError(f"{text!a} is not a member")
     if text.startswith("0") and text.isdigit():
         raise ValueError(f"{text!a} may be member {text.lstrip('0') or 0} or another; leave the zeros before it out")
     name = normalize("NFC", text)

@@ -55,26 +55,31 @@ async def at_work(field: Field, count: int) -> None:
 
 
 async def polite_liar(height: int, times: int) -> Found:
-    """A fresh observer fetches a chain, alone with honest peers and beside a liar that connected first."""
+    """A fresh observer fetches a chain, beside somebody who connected first: who only greets, or a liar."""
     async with open_field(slot_ms=500) as field:
         while field.nodes[0].told["height"] < height:
             await field.watch(5.0)
-        without = middle([await _synced_s(field, f"alone{number}", None) for number in range(times)])
-        beside = middle([await _synced_s(field, f"beside{number}", "dripped-blocks") for number in range(times)])
+        without = middle([await _synced_s(field, number, "idle-identity") for number in range(times)])
+        beside = middle([await _synced_s(field, number, "dripped-blocks") for number in range(times)])
     if without is None or beside is None:
         return "never synced" if without else "never synced, not even without", False
     return f"{beside:.2f} s, without {without:.2f} s", beside <= 2 * without
 
 
-async def _synced_s(field: Field, observer: str, attack: str | None) -> float | None:
-    """How long a fresh observer takes from when honest peers may come; the liar is there before."""
+async def _synced_s(field: Field, number: int, attack: str) -> float | None:
+    """How long a fresh observer takes from when honest peers may come; somebody else is there before.
+
+    Observers of one number have one key: who of two peers has the larger id waits half a second before it dials.
+    """
     honest = [node.told["peer_id"] for node in field.nodes]
-    async with field.observer(observer, field.addresses, allow_partitions=True) as node, AsyncExitStack() as stack:
+    observer = field.observer(f"{attack}{number}", field.addresses, seed=bytes([number]) * 32, allow_partitions=True)
+    async with observer as node, AsyncExitStack() as stack:
         async with httpx.AsyncClient(trust_env=False) as face:
             await face.post(node.url + "/partition", json={"peer_ids": honest})
-            if attack is not None:
-                await stack.enter_async_context(foes(attack, 1, [node.home], source=field.nodes[0].home))
-                await field.seconds_until(node, lambda told: told["peers"] > 0 and told["syncing"], FOES_TIMEOUT_S)
+            await stack.enter_async_context(foes(attack, 1, [node.home], source=field.nodes[0].home))
+            await field.seconds_until(node, lambda told: told["peers"] > 0, FOES_TIMEOUT_S)
+            if attack == "dripped-blocks":
+                await field.seconds_until(node, lambda told: told["syncing"], FOES_TIMEOUT_S)
             await _let_go(field)
             goal = field.nodes[0].told["height"]
             await face.delete(node.url + "/partition")

@@ -177,12 +177,14 @@ class Field:
     # ----------------------------------------------------------------------------------------------------- who joins
 
     @asynccontextmanager
-    async def observer(self, name: str, peers: Sequence[str], **settings: object) -> AsyncIterator[NodeProcess]:
-        """A fresh home and its node, ready."""
+    async def observer(
+        self, name: str, peers: Sequence[str], *, seed: bytes | None = None, **settings: object
+    ) -> AsyncIterator[NodeProcess]:
+        """A fresh home and its node, ready; ``seed`` makes its key, else it is any."""
         config = HomeConfig(
             listen=["/ip4/127.0.0.1/tcp/0"], peers=[*peers], http="127.0.0.1:0", **settings  # type: ignore[arg-type]
         )  # fmt: skip
-        create_home(self.home.path / name, self.genesis, os.urandom(32), config)
+        create_home(self.home.path / name, self.genesis, seed or os.urandom(32), config)
         node = NodeProcess(NODES, self.home.path / name, is_validator=False)
         self._guests.append(node)
         async with running([node], self.client, 0.0):

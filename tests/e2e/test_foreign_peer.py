@@ -6,14 +6,11 @@ downloads anything.
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,11 +18,10 @@ from chain.actions import Approve, Enrol, Propose
 from chain.genesis import Genesis
 from chain.proposals import ReweighValidator
 from p2p.client import announced
-from p2p.local.config import HomeConfig
-from p2p.local.home import create_home
 from p2p.network import PROTOCOL_VERSION
-from tests.support.running import DEADLINE_S, ROOT, RunningNode, running
-from tests.support.world import Actor, genesis_of, secret
+from tests.support.foreign import Foreigner, foreigner, validators, work_for
+from tests.support.running import DEADLINE_S, ROOT, RunningNode
+from tests.support.world import Actor, genesis_of
 
 FOLDER = ROOT / "tests" / "foreign" / "js"
 NODE_JS = shutil.which("node")
@@ -39,66 +35,26 @@ pytestmark = [
 ]
 
 
-class Observer:
-    """The process of the observer, and what it has said."""
-
-    def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
-        self.process = process
-        self._output = output
-
-    @property
-    def said(self) -> list[dict[str, Any]]:
-        lines = self._output.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        return [each for each in self.said if each["event"] == name]
-
-
 @contextmanager
-def observing(node: RunningNode, chain_id: bytes, key: bytes, folder: Path, blocks: int = 3) -> Iterator[Observer]:
-    output = folder / "observer.jsonl"
+def observing(node: RunningNode, chain_id: bytes, key: bytes, folder: Path, blocks: int = 3) -> Iterator[Foreigner]:
     address, genesis = announced(node.home).addresses[0], node.home / "genesis.json"
     command = [str(NODE_JS), "observer.js", address, chain_id.hex(), str(genesis), key.hex(), str(blocks)]
-    with (
-        output.open("w") as out,
-        subprocess.Popen(command, cwd=FOLDER, stdout=out, stderr=subprocess.PIPE, text=True) as process,
-    ):
-        try:
-            yield Observer(process, output)
-        finally:
-            process.kill()
+    with foreigner(command, FOLDER, folder / "observer.jsonl") as observer:
+        yield observer
 
 
-@contextmanager
-def two_validators(folder: Path, rules: Genesis) -> Iterator[RunningNode]:
-    """The first of two, connected with each other."""
-    create_home(
-        folder / "first", rules, secret(1).seed, HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0")
-    )
-    with running(folder / "first") as first:
-        peers = announced(first.home).addresses[:1]
-        config = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0", peers=peers)
-        create_home(folder / "second", rules, secret(2).seed, config)
-        with running(folder / "second"):
-            yield first
-
-
-def follows(observer: Observer, node: RunningNode, rules: Genesis) -> None:
+def follows(observer: Foreigner, node: RunningNode, rules: Genesis) -> None:
     """Give each slot work until the observer has seen all that it waits for."""
-    deadline, count = time.monotonic() + DEADLINE_S, 101
-    while observer.process.poll() is None:
-        assert time.monotonic() < deadline, observer.said
-        assert node.submit([Actor(rules, count).sign(Enrol())]) == [None]
-        count += 1
-        time.sleep(0.5)  # something to do for every slot
+    for _ in work_for(node, rules):
+        if observer.process.poll() is not None:
+            break
     assert observer.process.returncode == 0, (observer.said, node.log())
 
 
 def test_a_js_observer_follows_blocks_fetches_them_and_checks_a_proof(tmp_path: Path) -> None:
     rules = genesis_of(2, genesis_time_ms=int(time.time() * 1000))
     member = Actor(rules, 100)
-    with two_validators(tmp_path, rules) as node:
+    with validators(tmp_path, rules, 2) as (node, _):
         assert node.submit([member.sign(Enrol())]) == [None]
         with observing(node, rules.id, member.key, tmp_path) as observer:
             follows(observer, node, rules)
@@ -117,7 +73,7 @@ def test_a_js_observer_follows_a_change_of_validators(tmp_path: Path) -> None:
     rules = genesis_of(2, genesis_time_ms=int(time.time() * 1000))
     first, second, member = Actor(rules, 1), Actor(rules, 2), Actor(rules, 100)
     heavier = first.sign(Propose(ReweighValidator(second.key, 2)))
-    with two_validators(tmp_path, rules) as node:
+    with validators(tmp_path, rules, 2) as (node, _):
         assert node.submit([member.sign(Enrol()), heavier, second.sign(Approve(0))]) == [None, None, None]
         with observing(node, rules.id, member.key, tmp_path, blocks=20) as observer:
             follows(observer, node, rules)
@@ -128,9 +84,10 @@ def test_a_js_observer_follows_a_change_of_validators(tmp_path: Path) -> None:
 
 def test_a_js_observer_of_another_network_is_told_so(tmp_path: Path) -> None:
     rules = genesis_of(1, genesis_time_ms=int(time.time() * 1000))
-    config = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0")
-    create_home(tmp_path / "only", rules, secret(1).seed, config)
-    with running(tmp_path / "only") as node, observing(node, bytes(32), bytes(32), tmp_path) as observer:
+    with (
+        validators(tmp_path, rules, 1) as (node,),
+        observing(node, bytes(32), bytes(32), tmp_path) as observer,
+    ):
         assert observer.process.wait(DEADLINE_S) == 1, observer.said
         (refused,) = observer.events("refused")
         assert refused["why"] == "network"

@@ -383,6 +383,14 @@ def twice_on_one_appeal(town: Town) -> Act:
     return first, town.rules()[1]
 
 
+def where_the_rules_go_wrong(town: Town) -> Act:
+    def leave(*_arguments: object) -> None:
+        raise KeyError("an entry that no rule foresaw")
+
+    town.patch.setitem(registry._RULES, Leave, leave)
+    return town.ann, Leave()
+
+
 def one_more_than_can_be_drawn(town: Town) -> Act:
     town.patch.setattr(arbiters, "MAX_ARBITERS", 2)
     return town.accredits()
@@ -400,6 +408,7 @@ _LATER = (
 REGISTRY_CASES: dict[Reason, tuple[Disposition, Case]] = {
     reason: (LATER if reason in _LATER else IGNORE, acted(story))
     for reason, story in {
+        Reason.FAULT: where_the_rules_go_wrong,
         Reason.KEY_IN_USE: to_a_key_in_use,
         Reason.ROTATED_KEY: with_a_left_key,
         Reason.NO_CONSENT: lambda town: (town.register.person(), Enrol()),

@@ -82,6 +82,7 @@ def _status(city: City, final: int) -> Answers:
         "peers": 0,
         "syncing": False,
         "reorgs": 0,
+        "faults": 0,
         "transactions": sum(len(block.transactions) for block in blocks),
         "height": blocks[-1].header.height,
         "head_id": blocks[-1].id.hex(),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chain import download
 from chain.blockchain import Blockchain
 from chain.blocks import Block
 from chain.download import PROBES, RANGES_AT_ONCE, Download
@@ -33,6 +34,7 @@ class Rig:
     ) -> None:
         self.chain: Blockchain = blockchain(GENESIS, [])
         self.suppliers = Suppliers()
+        self.suppliers._line_rate = rate
         self.download = Download(self.suppliers)
         self.download._block_bytes = 48_000 // a_range
         self.skeleton = Skeleton()
@@ -135,7 +137,7 @@ def test_what_comes_slowly_is_waited_for_where_nobody_is_faster() -> None:
     for at_ms in range(0, 12_000, 1_000):
         rig.now_ms = at_ms
         for asked in asks:
-            rig.suppliers.under_way(asked.supplier.peer, asked.request, 19 * at_ms, 900_000)
+            rig.suppliers.under_way(asked.supplier.peer, asked.request, 19 * at_ms, 900_000, rig.now_ms)
         assert all(asked.ids not in [each.ids for each in asks] for asked in rig.asks())
 
 
@@ -224,7 +226,9 @@ def test_what_is_on_its_way_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch)
     assert sum(count for _, _, count in rig.asked()) == 5
 
 
-def test_a_line_that_is_not_known_is_tried_with_a_range_or_three_and_a_slow_one_is_not_drowned() -> None:
+def test_a_line_that_is_not_known_is_tried_with_a_range_or_three_and_a_slow_one_is_not_drowned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # given peers whose line nobody knows
     rig = Rig(["one", "two", "three", "four"], rate=0)
     first, *others = rig.asks()
@@ -233,24 +237,62 @@ def test_a_line_that_is_not_known_is_tried_with_a_range_or_three_and_a_slow_one_
     for other in others:
         rig.suppliers.close(other.supplier.peer, other.request)
 
-    # when that takes three seconds, then no more is asked for at once than comes in two
-    rig.suppliers.under_way("one", first.request, 1, 75_000)
+    # when that takes three seconds, then little is asked for at once
+    rig.suppliers.under_way("one", first.request, 1, 75_000, 1_000)
     rig.now_ms = 3_000
+    monkeypatch.setattr(download, "block_bytes", lambda _block: 6_000)
     rig.brings(first)
-    rig["one"].pace.rate = 20_000
     rig.download._block_bytes = 10_000
     asked = rig.asks()
-    assert len(asked) == 2, "the first of 40,000 bytes leaves room"
+    assert [each.expected for each in asked] == [40_000, 40_000], "the first leaves room"
     assert rig.asked() == []
-    first = asked[0]
-    rig.suppliers.under_way(first.supplier.peer, first.request, first.expected, first.expected)
+    for each in asked:
+        rig.suppliers.under_way(each.supplier.peer, each.request, each.expected, each.expected, rig.now_ms)
     assert rig.asked(), "what has arrived makes room"
+
+
+@pytest.mark.parametrize("peers", [1, 4, 8])
+@pytest.mark.parametrize("size", [12_000, 150_000])
+def test_what_comes_over_one_slow_line_is_asked_for_once_and_the_line_is_never_idle(
+    peers: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given peers that are all reached over one line of 600 kbit/s, and blocks of so many bytes
+    rate = 75
+    monkeypatch.setattr(download, "block_bytes", lambda _block: size)
+    rig = Rig([f"peer {number}" for number in range(peers)], has_delivered=False, rate=0)
+    rig.download._block_bytes = 2_000
+    on_the_line: list[tuple[int, int, Asked]] = []
+    free_ms = came = longest_ms = 0
+    while rig.height < len(BLOCKS):
+        # when each reply comes after all that was asked for before it
+        for asked in rig.asks():
+            begins_ms = max(free_ms, rig.now_ms)
+            count = max(1, min(len(asked.ids), asked.request.max_bytes // size))
+            free_ms = begins_ms + count * size // rate
+            on_the_line.append((begins_ms, free_ms, asked))
+        longest_ms = max(longest_ms, free_ms - rig.now_ms)
+        rig.now_ms += 50
+        for begins_ms, ends_ms, asked in [each for each in on_the_line if each[1] <= rig.now_ms]:
+            on_the_line.remove((begins_ms, ends_ms, asked))
+            came += (ends_ms - begins_ms) * rate
+            first = asked.request.from_height
+            rig.brings(asked, BLOCKS[first - 1 :][: (ends_ms - begins_ms) * rate // size])
+        for begins_ms, ends_ms, asked in on_the_line:
+            here = (rig.now_ms - begins_ms) * rate
+            if here > 0 and (rig.now_ms % 1_000 == 0 or not asked.received):
+                rig.suppliers.under_way(
+                    asked.supplier.peer, asked.request, here, (ends_ms - begins_ms) * rate, rig.now_ms
+                )
+    # then hardly anything comes twice, hardly any time is lost, and a ping gets through
+    assert came <= 1.1 * size * len(BLOCKS)
+    assert rig.now_ms <= 1.2 * size * len(BLOCKS) / rate
+    assert longest_ms < max(3_000, 5 * size // rate)  # three blocks at first, when nobody knows how large they are
 
 
 def test_at_the_end_who_has_nothing_to_do_is_asked_for_what_another_says_nothing_of() -> None:
     # given two peers, of which one stops in the middle, and a line on which that may take long
     rig = Rig(["stops", "goes on"], a_range=15, rate=30_000)
-    rig.suppliers._by_peer["goes on"].pace.rate = FAST
+    rig["goes on"].pace.rate, rig.suppliers._line_rate = FAST, 4 * FAST
     asks = rig.asks()
     assert len(asks) == 4, "all of it is on its way"
     for asked in asks:
@@ -276,7 +318,7 @@ def test_of_what_is_on_its_way_nobody_else_is_asked() -> None:
         if asked.supplier.peer == "quick":
             rig.brings(asked)
         else:
-            rig.suppliers.under_way("slow", asked.request, 1, FAST)
+            rig.suppliers.under_way("slow", asked.request, 1, FAST, rig.now_ms)
     rig.now_ms += PATIENCE_MS
     assert rig.asked() == []
 

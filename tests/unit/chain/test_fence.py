@@ -12,7 +12,7 @@ from chain import deadlines, leaving, ratings, registry
 from chain.actions import Enrol, Leave, Object, Rate
 from chain.blocks import Block
 from chain.draft import Draft
-from chain.entries import OPEN, Marker, Motion, Rating, Record
+from chain.entries import OPEN, Attributes, Held, Marker, Motion, Rating, Record
 from chain.errors import Damaged, InvariantBroken, OperatorError, Reason, Refused, StoreAway
 from chain.identities import Annulment, Leaving, Left, Recovery, leaving_key
 from chain.ledger import Ledger
@@ -184,13 +184,15 @@ def test_every_kind_of_deadline_can_be_put_off() -> None:
         b"l": (Leaving(9, 0, b"key"),),
         b"u": (Annulment(b"", b"", 9),),
         b"w": (Left(9),),
+        b"x": (Attributes(9, (Held(51, b"", b"", 1, 9),)),),
     }
     assert {kind[0] for kind in entries} == WITH_DEADLINES - {RULES_KEY[0]}
+    entry: Any
     for kind, examples in entries.items():
         for entry in examples:
             before = due_slot_of(entry)
             assert before is not None
-            later: Any = put_off(entry, 5)
+            later = put_off(entry, 5)
             assert due_slot_of(later) == before + 5, kind
             if isinstance(entry, Record | Rating):  # whether it ends by age or by silence stays what it was
                 assert (later.due_slot == later.expires_slot) == (entry.due_slot == entry.expires_slot)

@@ -10,6 +10,7 @@ from chain.actions import (
     Enrol,
     Leave,
     Object,
+    Propose,
     Rate,
     Statement,
     Veto,
@@ -254,3 +255,22 @@ def test_who_leaves_has_a_better_later_policy_too(town: Register) -> None:
     town.do(ann, Leave())
     town.block(3)
     assert town.draft.get(member_key(ann.key)) is None
+
+
+def test_nobody_gets_an_office_while_its_keys_are_forgotten(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its last key, gone a block later, would hold one, and whoever comes back with the first would find it."""
+    monkeypatch.setattr(leaving, "KEYS_A_VISIT", 2)
+    ann = town.member(town.registrar())
+    for _ in range(4):
+        town.rotate(ann)
+    town.do(ann, Leave())
+    town.block(5)
+    assert town.draft.account(ann.key) is not None, "some of its keys are left"
+    validator = town.validators[0]
+    for proposal in (Accredit(ann.key, ARBITER, (), 0, FOREVER), AddValidator(ann.key, 1)):
+        assert town.refusal(validator, Propose(proposal)) is Reason.HAS_LEFT
+    for _ in range(2):
+        town.block()
+        assert town.refusal(validator, Propose(Accredit(ann.key, ARBITER, (), 0, FOREVER))) is Reason.HAS_LEFT
+    town.block(12)
+    town.carry(Accredit(ann.key, ARBITER, (), 0, FOREVER))

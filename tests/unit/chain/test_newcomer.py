@@ -101,6 +101,7 @@ def test_a_home_gets_headers_and_a_state_and_goes_on_from_there(home: Path) -> N
     fetch(newcomer)
     assert newcomer.standing == (newcomer.chain.final.header.height, 21, len(STATE), len(STATE), 1_000)
     assert newcomer.finish(nothing).id == TARGET.id
+    newcomer.close()
     check(home)
     assert not is_fresh(home, GENESIS)
 
@@ -170,6 +171,7 @@ def test_killed_at_the_end_it_ends_the_next_time(home: Path, at: str, monkeypatc
     again = Newcomer(home, GENESIS)
     assert again.is_whole
     again.finish(nothing)
+    again.close()
     check(home)
 
 
@@ -196,6 +198,7 @@ def test_a_wrong_part_is_refused_and_nothing_of_it_stays(home: Path) -> None:
     assert newcomer.standing.entries == 0
     fetch(newcomer)
     newcomer.finish(nothing)
+    newcomer.close()
     check(home)
 
 
@@ -213,6 +216,7 @@ def test_what_another_state_left_is_healed(home: Path) -> None:
     assert not newcomer.is_whole
     fetch(newcomer)
     newcomer.finish(nothing)
+    newcomer.close()
     check(home)
 
 
@@ -227,6 +231,7 @@ def test_killed_before_it_aimed_it_knows_every_state_that_may_be_given_away(home
         aim(newcomer)
         fetch(newcomer)
         newcomer.finish(nothing)
+    newcomer.close()
     check(home)
 
 

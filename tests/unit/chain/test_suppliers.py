@@ -138,8 +138,8 @@ def test_a_reply_is_late_after_what_its_line_explains() -> None:
     assert not suppliers.is_late(request, 1_000 + PATIENCE_MS - 1)
     assert suppliers.is_late(request, 1_000 + PATIENCE_MS)
     assert suppliers.is_late(request, 999), "the clock jumped"
-    suppliers.under_way("peer", request.request, 80_000, 900_000)
-    suppliers.under_way("nobody", request.request, 80_000, 900_000)
+    suppliers.under_way("peer", request.request, 80_000, 900_000, 1_000)
+    suppliers.under_way("nobody", request.request, 80_000, 900_000, 1_000)
     assert (request.received, request.expected) == (80_000, 900_000)
     assert suppliers.late_at_ms(request) == 1_000 + PATIENCE_MS + 10_000
 

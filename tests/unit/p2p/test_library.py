@@ -19,7 +19,7 @@ from libp2p.io.trio import TrioTCPStream
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from chain.messages import REPLY_BYTES
-from p2p.library import MAX_NAME_BYTES, MAX_WINDOW_BYTES, PromptLock, tame
+from p2p.library import GRANT_BYTES, MAX_NAME_BYTES, MAX_WINDOW_BYTES, PromptLock, tame
 from tests.unit.p2p.net import framed, mesh_of, require_service
 
 
@@ -130,6 +130,26 @@ async def test_a_free_lock_is_taken_at_once_and_one_that_is_held_is_waited_for()
         for name in "abc":
             nursery.start_soon(hold, name)
     assert "".join(order) in {"".join(2 * each for each in names) for names in permutations("abc")}
+
+
+async def test_a_window_is_given_back_in_pieces_and_altogether() -> None:
+    tame()
+    granted: list[int] = []
+
+    async def note(frame: bytes) -> None:
+        granted.append(int.from_bytes(frame[8:], "big"))
+
+    connection: Any = SimpleNamespace(rtt=lambda: 0.0, stream_buffers={}, _write_frame=note)
+    stream = YamuxStream(1, connection, is_initiator=True)
+    window = stream.recv_window
+    for _ in range(10):
+        stream.recv_window -= GRANT_BYTES // 4
+        await stream._auto_tune_and_send_window_update(bytes_read=GRANT_BYTES // 4)
+    assert [given >= GRANT_BYTES for given in granted] == [True, True], "one for four small reads"
+    stream.recv_window -= 3 * GRANT_BYTES
+    await stream._auto_tune_and_send_window_update(bytes_read=3 * GRANT_BYTES)
+    assert len(granted) == 3
+    assert stream.recv_window - window == sum(granted) - (10 * GRANT_BYTES // 4 + 3 * GRANT_BYTES)
 
 
 async def test_a_window_grows_no_further_than_one_reply() -> None:

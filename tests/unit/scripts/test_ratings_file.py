@@ -320,7 +320,7 @@ def test_a_member_is_a_number_or_a_name() -> None:
     ],
 )
 def test_what_may_mean_another_member_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no member|may be member"):
+    with pytest.raises(ValueError, match=r"not a member|may be member"):
         read_member(text)
 
 

@@ -40,8 +40,9 @@ async function member (told, main, context, key) {
     el('div', { class: 'score' }, el('strong', {}, count(told.score)), el('span', { class: 'tier' }, told.tier)),
     el('p', {}, inWords(told, policy))), verdict))
   main.append(section('Why', lines(told, people)))
+  if (told.attributes?.length) main.append(section('Attested', attested(told.attributes, people)))
   const open = told.lines.filter((line) => line.kind === 'record' && (line.waits_for || line.status !== 'standing'))
-  main.append(section('What is open', open.length ? el('ul', { class: 'open' }, open.map((line) => el('li', {}, ...waiting(line, people)))) : el('p', { class: 'quiet' }, 'Nothing: no objection, no repair, no appeal.')))
+  main.append(section('What is open', open.length || told.annulment ? el('ul', { class: 'open' }, told.annulment && el('li', {}, ...doubt(told.annulment, people)), open.map((line) => el('li', {}, ...waiting(line, people)))) : el('p', { class: 'quiet' }, 'Nothing: no objection, no repair, no appeal.')))
   const past = el('div', {}, el('p', { class: 'quiet' }, 'Asking for what happened…'))
   main.append(section('How it came about', past))
   history(past, told, key, context)
@@ -80,6 +81,24 @@ function what (line) {
 function dispute (line) {
   const words = STATUS[line.status] ?? line.status
   return [words, line.upheld && el('span', { class: 'small quiet' }, line.appealed ? 'appealed' : 'upheld by an arbiter'), line.tier_cap && el('span', { class: 'small quiet' }, `caps the tier at ${line.tier_cap}`)]
+}
+
+// What offices say of it until a date; points follow from none of it.
+function attested (attributes, people) {
+  return table('What is attested, and until when', [
+    ['What', ({ attribute }) => capital(attribute)],
+    ['By', ({ issuer }) => people.link(issuer)],
+    ['Until', ({ expires_time: end }) => time(end)],
+    ['Salted digest of the document', ({ digest }) => el('code', { title: digest }, short(digest))]
+  ], attributes, { isQuiet: true })
+}
+
+function doubt (annulment, people) {
+  return [
+    el('strong', {}, 'Its enrolment is called void'), ' by ', people.link(annulment.registrar),
+    `: ${annulment.status}${annulment.appealed ? ', on its appeal' : ''}; waits for ${annulment.waits_for} until ${time(annulment.deadline_time)} (${annulment.left} left). `,
+    annulment.arbiters.length ? [annulment.arbiters.map((did) => people.link(did)), ' may rule.'] : ''
+  ]
 }
 
 // What somebody still has to do, until when, and what follows where nobody does.

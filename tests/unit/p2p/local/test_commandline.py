@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import ROOT, command, group, importing, launched
+from p2p.local.commandline import OUR_FAULT, ROOT, command, group, importing, launched
 
 import errno
 import os
 import shutil
 import sys
 from pathlib import Path
+from traceback import format_exception
 
 import click
 import pytest
@@ -79,6 +80,7 @@ def test_a_fault_of_ours_goes_on_with_its_traceback(error: Exception, capsys: py
         with pytest.raises(type(raised)):
             ended(raised, capsys)
         assert capsys.readouterr().err == ""
+        assert OUR_FAULT in "".join(format_exception(raised))
 
 
 def test_imports_that_come_late_change_nothing_else() -> None:

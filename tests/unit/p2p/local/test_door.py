@@ -98,6 +98,11 @@ async def test_any_port_of_a_host_can_be_named() -> None:
         assert (await ask(face, "GET", "/head", headers={"origin": origin})).status_code == status
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2:4080", "localhost:4080", "[::1]:4080"])
+async def test_any_address_of_this_machine_is_answered(host: str) -> None:
+    assert (await ask(FakeFace(), "GET", "/status", base=f"http://{host}")).status_code == 200
+
+
 @pytest.mark.parametrize("host", [STRANGER.removeprefix("https://"), f"{NAME}.evil.example", "127.0.0.1.nip.example"])
 @pytest.mark.parametrize("path", ["/", "/status", "/openapi.json", "/explorer/app.js", "/nothing"])
 async def test_a_name_that_others_let_point_here_is_not_answered(host: str, path: str) -> None:

@@ -11,7 +11,18 @@ from prometheus_client import generate_latest
 from chain.actions import Enrol
 from chain.clock import Mute
 from chain.errors import Reason, Refused
-from chain.events import Commit, Equivocation, Finalized, HeadMoved, Notice, PeerLost, Penalise, SigningState, Silenced
+from chain.events import (
+    Commit,
+    Equivocation,
+    Fault,
+    Finalized,
+    HeadMoved,
+    Notice,
+    PeerLost,
+    Penalise,
+    SigningState,
+    Silenced,
+)
 from p2p.local.telemetry import MAX_HEADS, Telemetry
 from tests.support.forge import Forge, Rig
 from tests.support.world import Actor, genesis_of
@@ -47,6 +58,13 @@ def test_commits_and_heads_are_counted() -> None:
     assert seen["goodfaith_reorgs_total"] == 1
     assert seen["goodfaith_commit_seconds_count"] == 2
     assert seen["goodfaith_block_delay_seconds_count"] == 2
+
+
+def test_what_was_put_aside_is_counted_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry = Telemetry()
+    tell(telemetry, Fault("what was due of the entry 79 waits a day, as it ended in KeyError"))
+    assert (telemetry.fault_count, metrics(telemetry)["goodfaith_faults_total"]) == (1, 1)
+    assert "waits a day" in capsys.readouterr().out
 
 
 def test_transactions_are_counted_as_they_come_and_go() -> None:
