@@ -99,14 +99,15 @@ class Download:
 
     def requests(self, chain: Blockchain, now_ms: int) -> Iterator[Asked]:
         """Share what is missing among those that can bring it, the next blocks to the best."""
-        wanted = (self._wanted(now_ms) or self._unheard(now_ms)) if self.path else []
-        if not wanted:
+        if not self.path:
             return
+        news = self._wanted(now_ms)
+        wanted = news or self._unheard(now_ms)
         able = self._suppliers.in_order(each for each in self._suppliers if self._can_bring(each, chain, now_ms))
         room = PROBES - sum(not asked.supplier.has_delivered for asked in self._prompt(now_ms))
         for turn in range(RANGES_AT_ONCE):
             for supplier in able:
-                if not wanted or not self._suppliers.has_room(now_ms):
+                if not wanted or not self._suppliers.has_room(now_ms, beside_silent=bool(news)):
                     return
                 if len(self._ranges_of(supplier)) > turn:
                     continue

@@ -229,10 +229,13 @@ class Suppliers:
             self._came += max(0, received - asked.received)
         asked.received = received
 
-    def has_room(self, now_ms: int) -> bool:
-        """Whether the line, as far as it is known, can take more blocks than those on their way."""
-        prompt = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
-        return sum(max(0, each.expected - each.received) for each in prompt) < self._room
+    def has_room(self, now_ms: int, *, beside_silent: bool = True) -> bool:
+        """Whether the line, as far as it is known, can take more blocks than those on their way; ``beside_silent`` says
+        whether those count of which nothing came although it could.
+        """
+        coming = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
+        counted = (each for each in coming if beside_silent or not self.is_silent(each, now_ms))
+        return sum(max(0, each.expected - each.received) for each in counted) < self._room
 
     @property
     def _room(self) -> int:

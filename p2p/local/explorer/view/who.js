@@ -60,13 +60,14 @@ function inWords (told, { tier: tiers }) {
 
 function lines ({ lines, sum }, people) {
   const rows = [...lines, { kind: 'sum', points: sum }]
+  const hasRecords = lines.some(({ kind }) => kind === 'record')
   return table('Every point of the score', [
     ['What', (line) => line.kind === 'sum' ? el('strong', {}, 'Score') : what(line)],
     ['By', ({ issuer, rater }) => issuer || rater ? people.link(issuer ?? rater) : ''],
     ['Policy', ({ policy }) => policy === undefined ? '' : `version ${policy}`, 'whole'],
-    ['Dispute', (line) => line.kind === 'record' ? dispute(line) : ''],
+    hasRecords && ['Dispute', (line) => line.kind === 'record' ? dispute(line) : ''],
     ['Points', ({ kind, points }) => el(kind === 'sum' ? 'strong' : 'span', {}, kind === 'base' || kind === 'sum' ? count(points) : signed(points)), 'right']
-  ], rows, { isQuiet: true })
+  ].filter(Boolean), rows, { isQuiet: true })
 }
 
 function what (line) {
