@@ -278,9 +278,10 @@ async def open_node(home: Home, offered: Sequence[bytes] = ()) -> AsyncIterator[
     run in one process, each with its own home.  Raises :class:`OperatorError` for what the operator can mend, also
     while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
     """
-    from p2p.local.arrival import arrive  # libp2p takes two seconds to import: see below
-
     with locked(home.path):
+        log.info("starting", network=home.genesis.name, home=str(home.path))
+        from p2p.local.arrival import arrive  # libp2p takes two seconds to import: see below
+
         await arrive(home)
         storage = await trio.to_thread.run_sync(Storage, home.database, home.genesis)
         try:
@@ -390,7 +391,6 @@ def run(
     said: dict[str, Any] = {"log_level": log_level, "mode": mode, "join": join, "checkpoint": checkpoint}
     config = replace(loaded.config, **{name: value for name, value in said.items() if value is not None})
     adopt_level(config.log_level)
-    log.info("starting", home=str(home), network=loaded.genesis.name)  # libp2p is yet to be imported
     trio.run(partial(run_node, replace(loaded, config=config), stop_with_parent=stop_with_parent))
 
 

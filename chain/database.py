@@ -297,7 +297,7 @@ class Translated:
 
 
 def _unusable(path: Place, text: str) -> OperatorError:
-    if "no such table" in text or "no such column" in text:
+    if any(sign in text for sign in ("no such table", "no such column", "Could not decode")):
         return corrupt(path, text)
     if "full" in text or "disk I/O" in text:
         return OperatorError(

@@ -21,6 +21,7 @@ from chain.schema import BETWEEN, bounds, page_seal, page_unseal
 from chain.scores import noted
 from chain.state import WITH_DEADLINES, decode_entry, due_slot
 from chain.statekeys import MEMBERS, RATINGS, RULES_KEY, given_key, read_identity
+from chain.statetree import StateTree
 from chain.store import Tree
 from chain.stored import policy_in_force
 
@@ -67,10 +68,19 @@ class Derived:
 
     def grow(self, hashes: Mapping[bytes, bytes | None]) -> None:
         """Set entries of the tree, by the SHA-256 of their keys, to that of their values; None removes one."""
-        before = standing(lambda path: self.fetch((path,)).get(path, b""), self._database.number("entries"))
+        before = self._standing()
         bring(before, hashes, self.fetch)
         after = before.changed(hashes)
         self.plant(Tree(len(after), partial(pages_between, before, after)))
+
+    def graft(self, key_hash: bytes, entries: Iterable[bytes]) -> None:
+        """Set all entries of the tree, 64 bytes each, in a part that begins with ``key_hash`` and was empty."""
+        before = self._standing()
+        after = before.grafted(key_hash, entries)
+        self.plant(Tree(len(after), partial(pages_between, before, after)))
+
+    def _standing(self) -> StateTree:
+        return standing(lambda path: self.fetch((path,)).get(path, b""), self._database.number("entries"))
 
     def plant(self, tree: Tree) -> None:
         """Store pages, and how many entries there are."""

@@ -274,23 +274,25 @@ class Newcomer:
 
     def _replace(self, fetched: Fetched) -> None:
         """These are all entries of a part."""
-        connection, gone = self._database.connection, self._gone(fetched)
-        connection.executemany(
-            "DELETE FROM laid WHERE at = ? AND key = ?", [(place(key_hash), key) for key, key_hash in gone.items()]
-        )
+        connection, part = self._database.connection, fetched.part
+        between = "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
+        here = connection.execute(between, (place(part.first), place(part.last))).fetchall()
         laid = zip(fetched.rows, fetched.entries, strict=True)
         connection.executemany(_LAY, [(place(entry), key, seal(key, value)) for (key, value), entry in laid])
-        hashes = {entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in fetched.entries}
-        self._derived.grow({**dict.fromkeys(gone.values()), **hashes})
+        if here:
+            self._change({key for (key,) in here}, fetched)
+        else:
+            self._derived.graft(part.first, fetched.entries)
 
-    def _gone(self, fetched: Fetched) -> dict[bytes, bytes]:
-        """What was here of a part and is not in it any more, with the hashes of the keys."""
-        part, between = fetched.part, "SELECT key FROM laid WHERE at BETWEEN ? AND ?"
-        here = self._database.connection.execute(between, (place(part.first), place(part.last))).fetchall()
-        if not here:
-            return {}
-        hashes = {key: sha256(key).digest() for key in {key for (key,) in here} - {key for key, _ in fetched.rows}}
-        return {key: key_hash for key, key_hash in hashes.items() if key_hash in part}
+    def _change(self, here: set[bytes], fetched: Fetched) -> None:
+        """Of these keys, and others that share all bits that a place has, those of the part were here before."""
+        hashes = {key: sha256(key).digest() for key in here.difference(key for key, _ in fetched.rows)}
+        gone = {key_hash: key for key, key_hash in hashes.items() if key_hash in fetched.part}
+        self._database.connection.executemany(
+            "DELETE FROM laid WHERE at = ? AND key = ?", [(place(key_hash), key) for key_hash, key in gone.items()]
+        )
+        there = {entry[:HASH_BYTES]: entry[HASH_BYTES:] for entry in fetched.entries}
+        self._derived.grow({**dict.fromkeys(gone), **there})
 
     def _here(self, part: Part) -> bytes:
         return pages.subtree(self._derived.fetch, self._database.number("entries"), part.first, part.depth)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chain.errors import InvariantBroken
-from chain.pages import BOTTOM, DAMAGED, FLAGS_BYTES, LEAF, MAX_PAGE_DEPTH, NODES, TOP, Fetch, Page
+from chain.pages import BOTTOM, DAMAGED, FLAGS_BYTES, LEAF, MAX_PAGE_DEPTH, NODES, TOP, Fetch, Page, check_leaf
 from chain.statetree import (
     EMPTY,
     ENTRY_BYTES,
@@ -34,9 +34,9 @@ _Inner = list[Any]
 
 
 class FarPage(Far):
-    """The top of a page; ``read`` gives its row."""
+    """The top of a page; ``read`` gives its row, and ``row`` is that of a leaf that was only looked into."""
 
-    __slots__ = ("digest", "path", "read")
+    __slots__ = ("digest", "path", "read", "row")
 
     def __init__(self, path: int, digest: bytes, read: Callable[[int], bytes], *, is_leaf: bool) -> None:
         self.path = path
@@ -44,13 +44,27 @@ class FarPage(Far):
         self.read = read
         self.is_leaf = is_leaf
         self.node = None
+        self.row: bytes | None = None
 
     def near(self) -> Near:
         """See :meth:`Far.near`."""
-        return self.take(self.read(self.path)) if self.node is None else self.node
+        if self.node is not None:
+            return self.node
+        row, self.row = self.row, None
+        return self._grown(self.read(self.path) if row is None else row)
 
-    def take(self, row: bytes) -> Near:
-        """Its row was read.  Raises :class:`InvariantBroken` where it is not what the page above says."""
+    def take(self, row: bytes) -> None:
+        """Its row was read.  Raises :class:`InvariantBroken` where it is not what the page above says.
+
+        Of a leaf that is told by what is in it, and by all of it once it is :meth:`near`.
+        """
+        if self.is_leaf:
+            check_leaf(row, self.digest)
+            self.row = row
+        else:
+            self._grown(row)
+
+    def _grown(self, row: bytes) -> Near:
         node, digest = _near(self.path, row, self.read, is_leaf=self.is_leaf)
         if digest != self.digest:
             raise InvariantBroken(DAMAGED)
@@ -128,11 +142,13 @@ def bring(tree: StateTree, key_hashes: Iterable[bytes], fetch: Fetch) -> dict[by
             node, depth = descend(start, number, above)
             while isinstance(node, _FarInside):
                 node, depth = descend(node.near(), number, depth)
-            if isinstance(node, FarPage):
+            if isinstance(node, bytes):
+                found[key_hash] = value_in(node, key_hash)
+            elif isinstance(node, FarPage) and node.row is not None:
+                found[key_hash] = value_in(node.row, key_hash)
+            elif isinstance(node, FarPage):
                 missing[node.path] = node
                 stopped.append((node, key_hash, number, depth))
-            elif isinstance(node, bytes):
-                found[key_hash] = value_in(node, key_hash)
         rows = fetch(missing) if missing else {}
         for path, page in missing.items():
             page.take(rows.get(path, b""))
@@ -212,18 +228,19 @@ class _Between:
         self._rows = rows
         self.changed: dict[int, bytes] = {}
 
-    def page(self, path: int, was: Node | None, now: Node | None) -> None:
-        """Compare what pages begin with."""
+    def page(self, path: int, was: Node | None, now: Node | None) -> bool:
+        """Compare what pages begin with; whether the new one is a leaf."""
         old, new = _opened(was, path), _opened(now, path)
         known = self._rows.pop(path, None)
         if new is None:
             self._leaf(path, was, now)
             if old:
                 self._nodes(Page.blank(), 1, path, old, None)
-            return
+            return now is not None
         page = Page.decode(known) if old and known else _filled(path, new)
         self._nodes(page, 1, path, old, new)
         self._rows[path] = self.changed[path] = page.encode()
+        return False
 
     def _nodes(self, page: Page, number: int, path: int, was: _Inner | None, now: _Inner | None) -> None:
         """Bring a page in line below one of its nodes."""
@@ -234,8 +251,7 @@ class _Between:
                 continue
             child, below = 2 * number + side // 2, 2 * path + side // 2
             if child >= BOTTOM:
-                page.put(child, new_digest, is_leaf=new is not None and _is_leaf(new, below))
-                self.page(below, old, new)
+                page.put(child, new_digest, is_leaf=self.page(below, old, new))
                 continue
             old_inner, new_inner = _opened(old, below), _opened(new, below)
             page.put(child, new_digest, is_leaf=new is not None and new_inner is None)
@@ -251,7 +267,10 @@ class _Between:
 def _opened(top: Node | None, path: int) -> _Inner | None:
     """An inner node that has more than one leaf page holds, or None."""
     node = top.near() if isinstance(top, Far) else top
-    return node if isinstance(node, list) and not _is_leaf(node, path) else None
+    if not isinstance(node, list) or path >> MAX_PAGE_DEPTH:
+        return None
+    may_be_few = isinstance(node[0], bytes) or isinstance(node[2], bytes)  # or it has more than two buckets
+    return None if may_be_few and has_few(node) else node
 
 
 def _is_leaf(node: Node, path: int) -> bool:

@@ -244,6 +244,20 @@ def has_few(node: Node) -> bool:
     return isinstance(node, bytes) and size + len(node) <= 2 * BUCKET_BYTES
 
 
+def _grafted(node: Node, number: int, depth: int, entries: list[bytes]) -> tuple[Near, bytes]:
+    """The node at ``depth`` with these entries where the way to ``number`` ends, and its hash."""
+    near = node.near() if isinstance(node, Far) else node
+    if isinstance(near, bytes):
+        every = sorted(split(near) + entries)
+        return grow(every, depth, 0, len(every))
+    left, left_hash, right, right_hash = near
+    if number & _BITS[depth]:
+        right, right_hash = _grafted(right, number, depth + 1, entries)
+    else:
+        left, left_hash = _grafted(left, number, depth + 1, entries)
+    return [left, left_hash, right, right_hash], hash_pair(left_hash, right_hash)
+
+
 class StateTree:
     """The tree over a set of entries, in memory.  It holds hashes; keys and values stay with the caller.
 
@@ -311,6 +325,12 @@ class StateTree:
         tree = copy(self)
         tree._update(changes, is_kept=True)
         return tree
+
+    def grafted(self, key_hash: bytes, entries: Iterable[bytes]) -> StateTree:
+        """The tree, beside this one, with the ``entries`` of a part that begins with ``key_hash`` and was empty."""
+        added = list(entries)
+        top, top_hash = _grafted(self.top, int.from_bytes(key_hash, "big"), 0, added)
+        return StateTree(top, top_hash, self._count + len(added))
 
     def find(self, key_hash: bytes) -> bytes | None:
         """The SHA-256 of the value of an entry, by that of its key; None where there is none."""

@@ -16,7 +16,7 @@ from chain.planting import bring, forget, pages_between, standing
 from chain.statetree import Proof, StateTree
 from chain.store import Tree
 
-# After so many pages were read, what lies below the upper ones is forgotten: some 60 MB.
+# After so many pages were read, or grown, what lies below the upper ones is forgotten: some 60 MB.
 NEAR_PAGES = 32_768
 # Above that, 4,096 pages and those over them stay.
 UPPER_DEPTH = 3 * LEVELS
@@ -33,7 +33,8 @@ class TreeOnDisk:
 
     def __init__(self, rows: Rows, count: int) -> None:
         self._rows = rows
-        self._read = 0
+        # Pages that were read, and entries that are new, since anything was forgotten.
+        self._read = self._grown = 0
         # Inner pages as they are on disk, or are about to be.
         self._inner: dict[int, bytes] = {}
         self._tree = self._settled = standing(self._page, count)
@@ -69,7 +70,7 @@ class TreeOnDisk:
         if self._rows.are_far:
             bring(self._tree, hashes, self._fetch)
         before, self._tree = self._tree, self._tree.changed(hashes)
-        self._read += max(0, len(self._tree) - len(before)) // LEAF
+        self._grown += max(0, len(self._tree) - len(before))
         return before
 
     def back(self, way: StateTree | None, hashes: Callable[[], Hashes]) -> None:
@@ -87,8 +88,8 @@ class TreeOnDisk:
 
     def let_go(self, ways: Sequence[StateTree | None]) -> None:
         """All that settled is on disk: forget what was read, if it is too much.  ``ways`` are all that may be gone."""
-        if self._read > NEAR_PAGES:
-            self._read = 0
+        if self._read + self._grown // LEAF > NEAR_PAGES:
+            self._read = self._grown = 0
             self._inner = {path: row for path, row in self._inner.items() if not path >> UPPER_DEPTH}
             trees = (self._settled, *(way for way in ways if way is not None), self._tree)
             forget(trees, UPPER_DEPTH, self._page)

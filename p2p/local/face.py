@@ -101,6 +101,7 @@ class LocalFace:
         self._proving = trio.Lock()
         self._submitting = trio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         self._version = version()
+        self._process = psutil.Process()
 
     def close(self) -> None:
         """End what reads the database."""
@@ -186,7 +187,7 @@ class LocalFace:
             "transactions_from": telemetry.counted_from,
             "signatures_checked": node.signatures.checked,
             "cpu_s": round(time.process_time(), 3),
-            "rss_bytes": psutil.Process().memory_info().rss,
+            "rss_bytes": self._process.memory_info().rss,
             **node.keeper.describe(),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import annulments, arbiters, leaving, markers, members, offices, recovery, registry
+from chain import annulments, arbiters, leaving, markers, members, offices, recovery, registry, terms
 from chain.actions import CONTEST, GRANT, UPHOLD, Annul, Recover
 from chain.draft import Draft
 from chain.entries import Member
@@ -119,10 +119,8 @@ def _void_again() -> Sequence[Patch]:
 
 
 def _held() -> Sequence[Patch]:
-    slots = leaving.identity_slots
-
     def longer(draft: Draft, version: int, name: str) -> int:
-        return slots(draft, version, name) + 5
+        return terms.identity_slots(draft, version, name) + 5
 
     return [(leaving, "identity_slots", longer)]
 

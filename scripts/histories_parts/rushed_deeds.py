@@ -392,8 +392,8 @@ class RushedDeeds:
             case 4:
                 return random.choice((Suspend(office), Restore(office), Restore(office)))
             case 5:
-                if (who := self._any(b"u")) is not None and random.random() < 0.5:
-                    return JudgeEnrolment(who, random.choice((1, 2)))
+                if (whose := self._any(b"u")) is not None and random.random() < 0.5:
+                    return JudgeEnrolment(whose, random.choice((1, 2)))
                 found = self._any(b"d")
                 about = (found[:32], int.from_bytes(found[32:], "big")) if found else (office, 0)
                 return Judge(*about, random.choice((1, 2)))

@@ -15,7 +15,7 @@ _name = click.argument("name", metavar="ATTRIBUTE")
 
 @click.group()
 def attribute() -> None:
-    """Attest something of a member until a date, a licence say, or take it back."""
+    """Attest something of a member, or take it back.  It holds until a date: a licence, say."""
 
 
 @attribute.command()
@@ -40,5 +40,5 @@ def attest(session: Session, member: bytes, name: str, evidence: bytes, until: s
 @_name
 @sends
 def withdraw(session: Session, member: bytes, name: str) -> VerifiedTransaction:
-    """Take ATTRIBUTE of DID back, as who attested it or as the member itself."""
+    """Take ATTRIBUTE of DID back.  Who attested it may do so, and the member itself."""
     return session.sign(Attest(member, find_category(session.policy.attributes, name).code, b"", 0))

@@ -311,6 +311,6 @@ _annuls(
 _annuls(
     "deny",
     DENY,
-    "Leave the enrolment of DID as it is, as the arbiter on whom the lot fell.",
+    "Let the enrolment of DID stand, as the arbiter on whom the lot fell.",
     "the reason of the decision",
 )

@@ -97,7 +97,9 @@ def judge(session: Session, key: bytes, number: int, verdict: str) -> VerifiedTr
 @click.option("--verdict", type=click.Choice(("strike", "uphold")), required=True)
 @sends
 def judge_enrolment(session: Session, key: bytes, verdict: str) -> VerifiedTransaction:
-    """Decide the appeal against the annulment of DID's enrolment, where there are too few arbiters for three.
+    """Decide an appeal against an annulment, as validators.
+
+    It is the one about DID's enrolment, where there are too few arbiters for three.
 
     To uphold is to say that the enrolment is void.
     """

@@ -69,7 +69,9 @@ def _face(storage: Storage, home: Path, genesis: Genesis) -> LocalFace:
             heads=[],
             equivocations=[],
             reorg_count=0,
+            fault_count=0,
             transaction_count=0,
+            counted_from=1,
             tell_outcomes=lambda outcomes: None,
         ),
         transport=SimpleNamespace(

@@ -27,7 +27,7 @@ export function span (ms) {
   return s < 5_400 ? `${Math.round(s / 60)} min` : s < 172_800 ? `${Math.round(s / 3_600)} h` : `${Math.round(s / 86_400)} days`
 }
 
-export const permille = (value) => `${(value / 10).toFixed(1)} %`
+export const permille = (value) => `${(value / 10).toFixed(1).replace('.0', '')} %`
 
 export const capital = (text) => text ? text[0].toUpperCase() + text.slice(1) : text
 

@@ -68,6 +68,13 @@ def test_a_damaged_value_is_a_damaged_database(database: Database, value: object
         list(database.values("SELECT key, value, 0 FROM damaged"))
 
 
+def test_bytes_that_became_a_text_are_a_damaged_database(database: Database) -> None:
+    database.connection.execute("CREATE TABLE damaged (key BLOB, value BLOB)")
+    database.connection.execute("INSERT INTO damaged VALUES (x'00', CAST(x'ff' AS TEXT))")
+    with pytest.raises(OperatorError, match="is damaged"):
+        list(database.values("SELECT key, value, 0 FROM damaged"))
+
+
 def test_a_damaged_meta_value_is_a_damaged_database(database: Database) -> None:
     database.connection.execute("INSERT INTO meta VALUES ('finalized', x'9101')")
     with pytest.raises(OperatorError, match="is damaged"):

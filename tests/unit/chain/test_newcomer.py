@@ -21,6 +21,7 @@ from chain.lightchain import Checkpoint, LightChain
 from chain.newcomer import Newcomer, draft_of, is_fresh, progress_of
 from chain.reader import Reader
 from chain.rebuild import replace_state
+from chain.schema import SCHEMA
 from chain.storage import Storage
 from tests.support.forge import heading
 from tests.support.headings import CHAIN, FORGE, GENESIS
@@ -313,6 +314,37 @@ def test_a_damaged_draft_says_what_to_do(home: Path) -> None:
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('headers', x'00')")
     with pytest.raises(OperatorError, match=r"is damaged .*move it away, and the join begins anew"):
         Newcomer(home, GENESIS)
+
+
+FULL = "PRAGMA max_page_count = 1"  # it is as large as it may be
+
+
+def test_without_room_for_what_it_fetches_it_says_so_and_goes_on(home: Path) -> None:
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        newcomer._database.connection.execute(FULL)
+        with pytest.raises(OperatorError, match="free disk space"):
+            follow(newcomer)
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        follow(newcomer)
+        aim(newcomer)
+        fetch(newcomer)
+        newcomer.finish(nothing)
+    check(home)
+
+
+def test_without_room_for_the_home_it_says_so_and_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        follow(newcomer)
+        aim(newcomer)
+        fetch(newcomer)
+        with monkeypatch.context() as full:
+            full.setattr("chain.arrived.SCHEMA", SCHEMA + FULL)
+            with pytest.raises(OperatorError, match="free disk space"):
+                newcomer.finish(nothing)
+        assert is_fresh(home, GENESIS)
+    with closing(Newcomer(home, GENESIS)) as newcomer:
+        newcomer.finish(nothing)
+    check(home)
 
 
 def test_it_says_how_far_it_is(home: Path) -> None:

@@ -352,3 +352,22 @@ class TestProofEncoding:
         with pytest.raises(Refused) as refused:
             Proof.decode(bytes(MAX_PROOF_BYTES + 1))
         assert refused.value.reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("count", [1, BUCKET, BUCKET + 1, 40, 400])
+@pytest.mark.parametrize("depth", [0, 3, 8])
+def test_parts_that_were_empty_are_grafted(count: int, depth: int) -> None:
+    rng = random.Random(count)
+    values = {rng.randbytes(8): rng.randbytes(8) for _ in range(count)}
+    parts: dict[int, list[bytes]] = {}
+    for entry in sorted(sha256(key).digest() + sha256(value).digest() for key, value in values.items()):
+        parts.setdefault(int.from_bytes(entry[:32], "big") >> MAX_DEPTH - depth, []).append(entry)
+    tree = StateTree()
+    for prefix in rng.sample(sorted(parts), len(parts)):
+        before = tree.root
+        first = (prefix << MAX_DEPTH - depth).to_bytes(32, "big")
+        tree, was = tree.grafted(first, parts[prefix]), tree
+        assert was.root == before
+    whole = StateTree.build(values.items())
+    assert (tree.root, len(tree)) == (whole.root, count)
+    assert all(tree.prove(key) == whole.prove(key) for key in values)

@@ -30,7 +30,9 @@ from chain.actions import (
     Annul,
     Answer,
     Appeal,
+    Approve,
     Attest,
+    Consent,
     Dispute,
     Leave,
     Lost,
@@ -113,7 +115,7 @@ class Cast:
             number = self.town.draft.docket.next_motion
             self.tries(self.town.validators[0], Propose(proposal))
             if self.town.draft.docket.next_motion > number:
-                self.tries(self.town.validators[1], registry.Approve(number))
+                self.tries(self.town.validators[1], Approve(number))
 
     def fined(self) -> int:
         return self.town.file(self.office, self.ann, FINED, -5)
@@ -346,7 +348,7 @@ def _new_key_is_an_office(cast: Cast) -> None:
 
 def _new_key_makes_blocks(cast: Cast) -> None:
     cast.moves(AddValidator(cast.new.key, 1))
-    cast.tries(cast.new, registry.Consent(cast.town.draft.docket.next_motion - 1))
+    cast.tries(cast.new, Consent(cast.town.draft.docket.next_motion - 1))
 
 
 def _becomes_an_office(cast: Cast) -> None:
@@ -355,7 +357,7 @@ def _becomes_an_office(cast: Cast) -> None:
 
 def _makes_blocks(cast: Cast) -> None:
     cast.moves(AddValidator(cast.ann.key, 1))
-    cast.tries(cast.ann, registry.Consent(cast.town.draft.docket.next_motion - 1))
+    cast.tries(cast.ann, Consent(cast.town.draft.docket.next_motion - 1))
 
 
 def _issuer_is_revoked(cast: Cast) -> None:
@@ -407,7 +409,7 @@ def _validator_is_jailed(cast: Cast) -> None:
 
 def _validator_is_replaced(cast: Cast) -> None:
     cast.moves(ReplaceValidator(cast.town.validators[1].key, cast.new.key))
-    cast.tries(cast.new, registry.Consent(cast.town.draft.docket.next_motion - 1))
+    cast.tries(cast.new, Consent(cast.town.draft.docket.next_motion - 1))
 
 
 def _all_is_withdrawn(cast: Cast) -> None:

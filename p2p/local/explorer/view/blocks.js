@@ -48,7 +48,7 @@ class List {
   row (height, at, top) {
     const block = this.block(height)
     const cells = block
-      ? [count(height), count(block.slot), time(block.time), this.people.link(block.proposer), block.transaction_count === null ? 'unknown' : count(block.transaction_count), link(['block', block.id], short(block.id)), block.final ? '✓ final' : '']
+      ? [link(['block', block.id], count(height)), count(block.slot), time(block.time), this.people.link(block.proposer), block.transaction_count === null ? 'unknown' : count(block.transaction_count), link(['block', block.id], short(block.id)), block.final ? '✓ final' : '']
       : [count(height), '', '…', '', '', '', '']
     return el('div', { class: 'line', role: 'row', 'aria-rowindex': String(at + 2), style: { transform: `translateY(${top}px)` } }, cells.map((cell, at) => el('span', { role: at ? 'cell' : 'rowheader' }, cell)))
   }

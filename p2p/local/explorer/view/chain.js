@@ -99,7 +99,7 @@ function newsOf ({ news }) {
 
 function chartsOf ({ samples, status }) {
   const each = status.slot_ms ? (value) => `${count(Math.round(value * 1_000 / status.slot_ms))}/s` : count
-  if (samples.transactions.length < 2) return el('p', { class: 'quiet' }, 'It shows from the next blocks on.')
+  if (samples.transactions.length < 2) return el('p', { class: 'quiet' }, 'The charts begin with the next two blocks.')
   return [
     line('Slot to final', samples.lag, span),
     line('Transactions a block', samples.transactions, (value) => `${count(value)}, ${each(value)}`),

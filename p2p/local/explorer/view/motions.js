@@ -39,11 +39,11 @@ function rowsDiffer (name, one, other) {
   const by = (rows, wanted) => rows.find((row) => row.name === wanted)
   return names.flatMap((each) => {
     const [old, fresh] = [by(one, each), by(other, each)]
-    return old && fresh ? differing(`${name} ${each}`, old, fresh) : JSON.stringify(old) === JSON.stringify(fresh) ? [] : [[`${name} ${each}`, old ? 'there' : 'not there', fresh ? 'there' : 'not there']]
+    return old && fresh ? differing(`${name} ${each}`, old, fresh) : JSON.stringify(old) === JSON.stringify(fresh) ? [] : [[`${name} ${each}`, old ? 'yes' : 'none', fresh ? 'yes' : 'none']]
   })
 }
 
-const text = (value) => value === undefined ? 'not there' : Array.isArray(value) ? value.join(', ') : String(value)
+const text = (value) => value === undefined ? 'none' : Array.isArray(value) ? value.join(', ') : String(value)
 
 function inForce ({ version, digest, policy, announced }) {
   return section('In force', facts([['Policy', `${policy.name}, version ${version}`], ['Digest', el('code', {}, short(digest))], ['Enrolment', policy.enrolment], ['Base', count(policy.score.base)]]),
@@ -55,5 +55,5 @@ function inForce ({ version, digest, policy, announced }) {
       ['Severities', ({ severities }) => severities.join(', ')],
       ['Caps the tier at', ({ tier_cap: cap }) => cap ?? ''],
       ['While disputed', ({ interim }) => interim]
-    ], policy.category.filter(({ closed }) => !closed)))
+    ], policy.category.filter(({ closed }) => !closed), { empty: 'This policy knows no records, only ratings.' }))
 }

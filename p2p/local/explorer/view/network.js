@@ -36,7 +36,7 @@ function peerTable ({ peers, banned }, people) {
   return [table('Connected peers', [
     ['Peer', ({ validator, peer_id: id }) => validator ? people.link(validator) : short(id)],
     ['Address', ({ address }) => address],
-    ['Way', ({ direction }) => direction === 'inbound' ? 'came in' : 'dialled'],
+    ['Direction', ({ direction }) => direction === 'inbound' ? 'incoming' : 'outgoing'],
     ['Round trip', ({ rtt_ms: ms }) => span(ms), 'right'],
     ['Height', ({ height }) => count(height), 'right']
   ], peers, { isQuiet: true, empty: 'Nobody is connected.' }),
@@ -56,11 +56,11 @@ function seatTable (validators, people) {
 }
 
 function poolTable (pool, people) {
-  return [el('p', { class: 'quiet' }, pool ? `${count(pool.waiting)} wait, ${count(pool.ready)} of them could enter the next block; ${count(pool.bytes)} of ${count(pool.max_bytes)} bytes.` : 'This node does not tell.'),
+  return [el('p', { class: 'quiet' }, pool ? `${count(pool.waiting)} waiting, ${count(pool.ready)} of them ready for the next block; ${count(pool.bytes)} of ${count(pool.max_bytes)} bytes.` : 'This node does not tell.'),
     table('Transactions in the order in which they came', [
       ['What', ({ kind }) => kind],
       ['By', ({ actor }) => people.link(actor)],
       ['Nonce', ({ nonce }) => count(nonce), 'right'],
       ['Id', ({ id }) => link(['tx', id], short(id))]
-    ], pool?.transactions ?? [], { isQuiet: true, empty: 'None.' })]
+    ], pool?.transactions ?? [], { isQuiet: true, empty: 'Nothing waits.' })]
 }

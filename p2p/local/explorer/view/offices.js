@@ -14,7 +14,7 @@ export async function open ({ node, people }, main) {
         ['Filed', ({ filed }) => count(filed), 'right'],
         ['Contested', ({ decided }) => count(decided), 'right'],
         ['Overturned', ({ overturned, decided }) => `${count(overturned)}${decided ? ` (${permille(1_000 * overturned / decided)})` : ''}`, 'right']
-      ], offices.authorities, { isQuiet: true })),
+      ], offices.authorities, { isQuiet: true, empty: 'Nobody is accredited.' })),
     section('Arbiters', table('How they ruled', [
       ['Arbiter', ({ arbiter }) => people.link(arbiter)],
       ['On the roll since', ({ since_height: height }) => count(height), 'right'],

@@ -38,14 +38,14 @@ function nodeTable (nodes, people, press) {
     ['Node', ({ name, did }) => did ? people.link(did) : name],
     ['State', (node) => el('span', { class: `state ${node.live ? node.cut ? 'cut' : 'up' : 'down'}` }, stateOf(node))],
     ['Height', ({ height }) => count(height), 'right'],
-    ['Final', ({ finalized_height: height }) => count(height), 'right'],
+    ['Final', ({ finalized_height: height }) => count(height), 'right whole'],
     ['Switches', (node) => buttons(node, press), 'right']
   ], nodes, { isQuiet: true, empty: 'testnet.py has not told yet.' })
 }
 
 function stateOf ({ live, cut, ended }) {
   if (live) return cut ? 'cut off' : 'runs'
-  return ended ?? 'starts'
+  return ended ? ended.endsWith('(code 0)') ? 'stopped' : ended : 'starts'
 }
 
 function buttons (node, press) {

@@ -12,7 +12,7 @@ export async function open ({ live }, main) {
     el('p', { class: 'lead' }, 'This page does not take the node’s word. It hashes the genesis, checks each header’s signature and leader, counts the votes, and follows each proof to a root that two thirds of the validators signed.'),
     found, section('How far', numbers), section('What is trusted all the same', el('ul', {}, [
       'This page itself came from the node: whoever runs a node that is not yours could have changed it. Serve it from your own node. Opened with ?chain= and the id of the chain as you know it, it takes no other chain.',
-      ['Less than a third of the weight of each set of validators ever signed against the rules. What happens when more do can be tried: ', el('code', {}, 'python scripts/lab.py'), ' runs the same engine in a page, with villains.'],
+      ['Less than a third of the weight of each set of validators ever signed against the rules. What happens when more do can be tried: ', el('code', {}, '.uv/bin/uv run scripts/lab.py'), ' runs the same engine in a page, with villains.'],
       'That the transactions were valid: this page runs none of them. Those who checked them are the validators, who signed what follows.',
       'Lists, counts, names, charts, peers, the mempool and history are only heard. So is whatever happened before the height from which votes were counted.',
       'A node that tells the truth can still tell it late. Ask a second node: ?node=http://… compares what both call final.'

@@ -60,13 +60,14 @@ function inWords (told, { tier: tiers }) {
 
 function lines ({ lines, sum }, people) {
   const rows = [...lines, { kind: 'sum', points: sum }]
+  const hasRecords = lines.some(({ kind }) => kind === 'record')
   return table('Every point of the score', [
     ['What', (line) => line.kind === 'sum' ? el('strong', {}, 'Score') : what(line)],
     ['By', ({ issuer, rater }) => issuer || rater ? people.link(issuer ?? rater) : ''],
     ['Policy', ({ policy }) => policy === undefined ? '' : `version ${policy}`, 'whole'],
-    ['Dispute', (line) => line.kind === 'record' ? dispute(line) : ''],
+    hasRecords && ['Dispute', (line) => line.kind === 'record' ? dispute(line) : ''],
     ['Points', ({ kind, points }) => el(kind === 'sum' ? 'strong' : 'span', {}, kind === 'base' || kind === 'sum' ? count(points) : signed(points)), 'right']
-  ], rows, { isQuiet: true })
+  ].filter(Boolean), rows, { isQuiet: true })
 }
 
 function what (line) {
@@ -103,14 +104,19 @@ function doubt (annulment, people) {
 
 // What somebody still has to do, until when, and what follows where nobody does.
 function waiting (line, people) {
-  const end = line.deadline_time ? ` until ${time(line.deadline_time)}${line.left ? ` (${line.left} left)` : ''}` : ''
+  const end = line.deadline_time ? ` until ${time(line.deadline_time)}${line.left && line.left !== 'none' ? ` (${line.left} left)` : ''}` : ''
   return [
     el('strong', {}, `${capital(line.category)}, record ${line.number}: `), STATUS[line.status] ?? line.status,
     line.waits_for ? `; waits for ${line.waits_for}${end}` : end, '. ',
     line.arbiters?.length ? [line.arbiters.map((did) => people.link(did)), ' may rule. '] : '',
     line.counts ? 'It counts meanwhile.' : 'Its points do not count meanwhile.',
-    line.waits_for ? (line.status.startsWith('repair') ? ' Silence repairs it.' : ' Silence ends the record.') : ''
+    line.waits_for ? whatFollows(line) : ''
   ]
+}
+
+function whatFollows ({ status, waits_for: who }) {
+  if (who.startsWith('the end of the hearing')) return ' Then a lot is drawn among the arbiters.'
+  return status.startsWith('repair') ? ' Silence repairs it.' : ' Silence ends the record.'
 }
 
 // The node executes a long chain once, and goes on from where it was each time that it is asked.
