@@ -67,7 +67,7 @@ ARGUED: dict[str, str] = {
     "recheck.(module): _READ_BLOCKS = 16 -> _READ_BLOCKS = 17": _PACE,
     "recheck._Recheck._reached: self._chain.unsettled >= _SETTLE_BLOCKS"
     " -> self._chain.unsettled > _SETTLE_BLOCKS": _OFTEN,
-    "registry.apply: Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP"
+    "registry._apply: Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP"
     " -> Reason.NONCE_USED if transaction.nonce <= next_nonce else Reason.NONCE_GAP": ("The two are not equal here."),
     "sources.(module): MAX_READ_ENTRIES = 10000 -> MAX_READ_ENTRIES = 10001": _TURN,
     "sources.(module): MAX_READ_ENTRIES = 10000 -> MAX_READ_ENTRIES = 9999": _TURN,
