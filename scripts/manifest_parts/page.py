@@ -20,7 +20,7 @@ A manifest is a TOML file that describes a network, what happens to it and what 
 carry it out:
 
     .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests/cut.toml       real processes, without root
-    .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests                all six one after the other, and a table
+    .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests                all six in turn, and a table
     .uv/bin/uv run scripts/simulate.py --manifest scripts/manifests/cut.toml      the simulator, in seconds
     .uv/bin/uv run scripts/simulate.py --manifest random:7                        drawn from a seed, for either
     .uv/bin/uv run scripts/manifest.py random:7 > seven.toml                      the same to look at, change and keep
