@@ -22,22 +22,22 @@ import click
 import structlog
 import trio
 
-from chain import serving
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.clock import SteeredClock
-from chain.credentials import sign_credential
-from chain.engine import Engine
-from chain.errors import Refused
-from chain.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
-from chain.keys import self_test
-from chain.mempool import MAX_TRANSACTIONS
-from chain.messages import GetPart, Status
-from chain.reader import Reader
-from chain.serving import Question
-from chain.storage import Storage
-from chain.transactions import VerifiedTransaction
-from chain.trial import screen
+from chain.base.errors import Refused
+from chain.base.keys import self_test
+from chain.branches.blockchain import Blockchain
+from chain.content.blocks import Block
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.reader import Reader
+from chain.disk.storage import Storage
+from chain.protocol import serving
+from chain.protocol.clock import SteeredClock
+from chain.protocol.credentials import sign_credential
+from chain.protocol.engine import Engine
+from chain.protocol.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
+from chain.protocol.mempool import MAX_TRANSACTIONS
+from chain.protocol.messages import GetPart, Status
+from chain.protocol.serving import Question
+from chain.protocol.trial import screen
 from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
 from p2p.local.config import LEVELS, MODES, WAYS_TO_JOIN, HomeConfig
@@ -276,7 +276,7 @@ async def open_node(home: Home, offered: Sequence[bytes] = ()) -> AsyncIterator[
     ``offered`` are transactions, encoded, that another life of it acknowledged and could not store.
     Signals, logs and the garbage collector stay as they are: they belong to the program around it.  Several nodes may
     run in one process, each with its own home.  Raises :class:`OperatorError` for what the operator can mend, also
-    while it runs, and :class:`~chain.errors.InvariantBroken` for our own fault.
+    while it runs, and :class:`~chain.base.errors.InvariantBroken` for our own fault.
     """
     with locked(home.path):
         log.info("starting", network=home.genesis.name, home=str(home.path))

@@ -1,21 +1,23 @@
 """The whole protocol as a synchronous state machine: ``effects = engine.handle(event, now_ms)``.
 
 Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last
-files of this list, the store, touch the disk.  Files import only files above them in this list::
+room of this list touches the disk.  Files import only files above them in this list::
 
-  ground
+  base          what everything stands on: refusals, encoding, keys, hashes
     errors        why something is refused, and whose fault it is
     meanings      what each reason means, and what would be needed instead
     newest        a mapping that keeps the newest of its entries
     codec         canonical encoding
     keys          Ed25519, the acceptance rule of signatures, did:key
     merkle        the root over a block's transactions
+
+  tree          the authenticated tree over the state, in memory and as pages
     statetree     the authenticated tree over the state
     pages         the same as pages, of which only what is looked at is in memory
     planting      the tree of its pages, read when they are looked at, and its pages
     ranges        a part of the state, shown to be all of it
 
-  consensus
+  consensus     votes, finality, the fork choice, and what every header must satisfy
     statements    what a validator says about a branch, and when that proves it a liar
     attestations  standing behind a block that another made
     electorate    who leads, votes and speaks, and how that changes
@@ -27,7 +29,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     ballots       what a block holds for the votes
     judgement     what every header must satisfy on its branch
 
-  register
+  content       what is on a chain: transactions, policies, the genesis, blocks
     identities    whose a key is, and how that changes, as entries of the state
     proposals     what validators can decide together
     actions       what an actor does by a transaction
@@ -42,6 +44,8 @@ files of this list, the store, touch the disk.  Files import only files above th
     founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares
     blocks        a header and its transactions
+
+  register      what transactions do: the state, and the rules of everybody's rights
     validators    who makes blocks, and how that changes
     statekeys     the keys of the state
     entries       the entries of the state
@@ -71,18 +75,20 @@ files of this list, the store, touch the disk.  Files import only files above th
     governance    the rules of validators: motions
     offences      what a validator answers for: evidence, lost signing states
     registry      what each transaction does, and what falls due
+
+  documents     what people and programs are shown: words, shapes, documents, proofs
     words         proposals, changes, policies, moments in words for people
     shapes        what a document holds, for those who describe it: as of which height it is
     registershapes  members, records, institutions and policies
     chainshapes   blocks, votes, validators, transactions
     nodeshapes    a running node
-    documents     members, ratings and records as documents, for HTTP and commands alike
+    people        members, ratings and records as documents, for HTTP and commands alike
     institutions  authorities, arbiters, motions and policies
     chronicle     blocks, transactions, votes and refusals
     proof         what shows offline where a member stands, and how that is checked
     prover        making one
 
-  branches
+  branches      the chain as it grows: the state after each block, branch by branch
     store         a state at the head: its entries, the tree over them, what falls due
     layers        what is on disk, as far as it was read, and over it what changed since
     trees         the tree over a state on disk, all of it in memory or the pages looked at
@@ -94,7 +100,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     blockchain    tree and ledger under the rule of the longest valid chain
     stall         whether finality stands still, and for want of whom
 
-  protocol
+  protocol      one node: what it takes from the network, makes of it, and says
     mempool       transactions that wait for a block
     trial         whether a transaction may wait, and what the next block would make of it
     credentials   which validator's machine a peer is
@@ -123,7 +129,7 @@ files of this list, the store, touch the disk.  Files import only files above th
     engine        one node's protocol: who handles what, and when it speaks
     outlook       what a running node sees beside its disk, as documents
 
-  store
+  disk          what is kept: the database, its tables, and what is read from them
     places        where the database of a home is: a file, or a server
     schema        its tables, and how what is in them is sealed
     database      the SQLite file, and errors that say what to do

@@ -11,7 +11,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 MAX_ADDRESS_BYTES = 256
 """The longest host name, a port and a peer id."""

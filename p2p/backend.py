@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chain.blockchain import Blockchain
-from chain.events import Event
-from chain.genesis import Genesis
-from chain.messages import GetPart, Status
-from chain.serving import Question
+from chain.branches.blockchain import Blockchain
+from chain.content.genesis import Genesis
+from chain.protocol.events import Event
+from chain.protocol.messages import GetPart, Status
+from chain.protocol.serving import Question
 
 
 class Backend(Protocol):
@@ -34,7 +34,7 @@ class Backend(Protocol):
         """Queue an event for the engine; waits only while the queue is full."""
 
     async def answer(self, question: Question) -> bytes:
-        """The reply to a peer's question: see :func:`chain.serving.answer`."""
+        """The reply to a peer's question: see :func:`chain.protocol.serving.answer`."""
 
     async def prove(self, key: bytes) -> bytes:
         """A proof of where the owner of ``key`` stands in the newest final state.  Raises :class:`Refused`."""

@@ -20,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from chain import nodeshapes
-from chain.codec import encode
-from chain.errors import OperatorError, Reason, Refused
-from chain.genesis import Genesis, make_genesis
-from chain.keys import did_from_key
-from chain.policy import Policy, read_policy
+from chain.base.codec import encode
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key
+from chain.content.genesis import Genesis, make_genesis
+from chain.content.policy import Policy, read_policy
+from chain.documents import nodeshapes
 
 # httpx takes longer to import than all that most commands do, so it is imported by what connects.
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from libp2p.tools.anyio_service import background_trio_service
 
-from chain.errors import Refused
-from chain.messages import Status
+from chain.base.errors import Refused
+from chain.protocol.messages import Status
 from p2p import handshake
 from p2p.addresses import PeerAddress
 from p2p.clocks import wall_ms

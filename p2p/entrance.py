@@ -8,7 +8,7 @@ from random import Random
 
 import trio
 
-from chain.newest import Newest
+from chain.base.newest import Newest
 from p2p.book import PeerBook
 from p2p.host import GuardedHost
 from p2p.link import Link

@@ -8,7 +8,7 @@ from random import Random
 
 import trio
 
-from chain.errors import Refused
+from chain.base.errors import Refused
 from p2p import handshake
 from p2p.addresses import PeerAddress, is_believable, neighbourhood, read_address
 from p2p.book import PeerBook

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 from libp2p.abc import INetStream
 
-from chain.errors import Refused
+from chain.base.errors import Refused
 from p2p.book import PeerBook
 from p2p.courtesy import identify
 from p2p.frames import FrameReader, FrameRefused, StreamEnded

@@ -14,12 +14,12 @@ from typing import Protocol
 
 import trio
 
-from chain.blocktree import Judged
-from chain.errors import Refused
-from chain.joining import MAX_BEHIND, Joining
-from chain.messages import MAX_MESSAGE_BYTES, GetPart
-from chain.newest import Newest
-from chain.ranges import ANY, WHOLE, read_shown
+from chain.base.errors import Refused
+from chain.base.newest import Newest
+from chain.branches.blocktree import Judged
+from chain.protocol.joining import MAX_BEHIND, Joining
+from chain.protocol.messages import MAX_MESSAGE_BYTES, GetPart
+from chain.tree.ranges import ANY, WHOLE, read_shown
 from p2p.prices import STATE
 from p2p.requests import RequestError
 from p2p.watching import Watch

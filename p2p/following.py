@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from chain.errors import Disposition, Refused
+from chain.base.errors import Disposition, Refused
 from p2p.client import STATUS, Client, Found, NodeAway, submit, transaction, try_out
 
 Until: TypeAlias = Literal["none", "included", "final"]

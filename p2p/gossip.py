@@ -8,7 +8,7 @@ from random import Random
 
 import trio
 
-from chain.errors import InvariantBroken
+from chain.base.errors import InvariantBroken
 from p2p.host import GuardedHost
 from p2p.meshsub.mesh import Mesh
 from p2p.meshsub.router import DEFAULT_DROP_RATE, Router, Validate

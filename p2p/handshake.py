@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chain.codec import array, decode, encode
-from chain.errors import Reason, Refused
+from chain.base.codec import array, decode, encode
+from chain.base.errors import Reason, Refused
 from p2p.addresses import MAX_ADDRESS_BYTES, PeerAddress, read_address
 
 MAX_PAYLOAD_BYTES = 64 * 1024

@@ -36,7 +36,7 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.addresses import tenant
 from p2p.frames import LIBRARY_ERRORS, reset_quietly
 from p2p.influx import Influx

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from chain.newest import Newest
+from chain.base.newest import Newest
 
 Clock = Callable[[], float]
 

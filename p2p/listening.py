@@ -8,7 +8,7 @@ import socket
 from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 
 def parse_listen_address(text: str) -> Multiaddr:

@@ -10,7 +10,7 @@ from random import Random
 
 import trio
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.addresses import parse_bootstrap
 from p2p.bookfile import BookFile
 from p2p.courtesy import Courtesy
@@ -94,7 +94,7 @@ class _Alarm:
 async def open_transport(config: TransportConfig) -> AsyncIterator[Transport]:
     """Listen, and after :meth:`Transport.start` be part of the network, until the block is left.
 
-    Raises :class:`chain.errors.OperatorError` for addresses that cannot be used.  An ``InvariantBroken``
+    Raises :class:`chain.base.errors.OperatorError` for addresses that cannot be used.  An ``InvariantBroken``
     that a handler or validator raises comes out here.
     """
     bootstrap, seeds = (list(map(parse_bootstrap, texts)) for texts in (config.bootstrap, config.seeds))

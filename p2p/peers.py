@@ -10,7 +10,7 @@ from random import Random
 import trio
 from libp2p.abc import INetConn
 
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
 from p2p import handshake
 from p2p.addresses import PeerAddress, neighbourhood, parse_external
 from p2p.book import Contact, PeerBook

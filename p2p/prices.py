@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chain import serving
-from chain.errors import Refused
-from chain.messages import GetPart
-from chain.newest import Newest
-from chain.serving import Question
+from chain.base.errors import Refused
+from chain.base.newest import Newest
+from chain.protocol import serving
+from chain.protocol.messages import GetPart
+from chain.protocol.serving import Question
 from p2p.dues import Inquiry, Order, PlainOrder
 
 PROOF, STATE = "proof", "state"

@@ -1,6 +1,7 @@
 """The ledger's conversation: bytes of the network become events, effects become bytes.
 
-What gossip and the relay bring goes to :mod:`p2p.reception`; what peers ask is answered by :mod:`chain.serving`.
+What gossip and the relay bring goes to :mod:`p2p.reception`; what peers ask is answered by
+:mod:`chain.protocol.serving`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from chain import serving
-from chain.admission import (
+from chain.base.errors import Reason, Refused
+from chain.base.keys import KEY_BYTES
+from chain.content.blocks import Block
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.bodies import Missing
+from chain.protocol import serving
+from chain.protocol.admission import (
     Admission,
     AdmittedClaim,
     Blamed,
     Dropped,
 )
-from chain.blocks import Block
-from chain.bodies import Missing
-from chain.errors import Reason, Refused
-from chain.events import (
+from chain.protocol.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
@@ -41,8 +44,7 @@ from chain.events import (
     SendAttestations,
     StatusReceived,
 )
-from chain.keys import KEY_BYTES
-from chain.messages import (
+from chain.protocol.messages import (
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,
     MAX_MESSAGE_BYTES,
@@ -55,8 +57,7 @@ from chain.messages import (
     GetTransactions,
     batches,
 )
-from chain.serving import Kind, Question
-from chain.transactions import VerifiedTransaction
+from chain.protocol.serving import Kind, Question
 from p2p import requests
 from p2p.backend import Backend
 from p2p.lobby import Use

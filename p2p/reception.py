@@ -1,12 +1,13 @@
-"""What gossip and the relay bring: judged by :mod:`chain.admission`, and passed on before the engine sees it."""
+"""What gossip and the relay bring: judged (:mod:`chain.protocol.admission`), passed on, and then the engine's."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
-from chain import admission
-from chain.admission import (
+from chain.base.errors import Disposition, Reason, Refused
+from chain.protocol import admission
+from chain.protocol.admission import (
     Admission,
     AdmittedAnnouncement,
     AdmittedAttestations,
@@ -19,9 +20,8 @@ from chain.admission import (
     Rejected,
     rejected,
 )
-from chain.errors import Disposition, Reason, Refused
-from chain.events import AttestationsReceived, BlockAnnounced, TransactionsReceived
-from chain.trial import screen
+from chain.protocol.events import AttestationsReceived, BlockAnnounced, TransactionsReceived
+from chain.protocol.trial import screen
 from p2p.backend import Backend
 from p2p.lobby import Use
 from p2p.peers import PeerSupervisor

@@ -15,8 +15,8 @@ from enum import Enum
 from libp2p.custom_types import TProtocol
 from libp2p.utils.varint import encode_uvarint
 
-from chain.codec import U32_MAX, array, decode, encode, integer
-from chain.errors import Reason, Refused
+from chain.base.codec import U32_MAX, array, decode, encode, integer
+from chain.base.errors import Reason, Refused
 from p2p.frames import proposal
 
 REFUSED = TProtocol("/goodfaith/refused/1")

@@ -19,9 +19,9 @@ from libp2p.custom_types import TProtocol
 from libp2p.host.exceptions import StreamFailure
 from libp2p.peer.id import ID
 
-from chain.errors import InvariantBroken, Reason, Refused
-from chain.messages import RawItems, cut_to_size
-from chain.newest import Newest
+from chain.base.errors import InvariantBroken, Reason, Refused
+from chain.base.newest import Newest
+from chain.protocol.messages import RawItems, cut_to_size
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Report
 from p2p.limits import Buckets, TokenBucket

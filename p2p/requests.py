@@ -17,7 +17,7 @@ from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
-from chain.errors import InvariantBroken, Refused
+from chain.base.errors import InvariantBroken, Refused
 from p2p.dues import Account, Dues, Inquiry
 from p2p.frames import (
     LIBRARY_ERRORS,

@@ -11,12 +11,12 @@ from hashlib import sha256
 
 import trio
 
-from chain.attestations import Attestation, VerifiedAttestation, verify_attestation
-from chain.blocks import Block, Heading, assemble, decode_block, decode_heading
-from chain.errors import Reason, Refused
-from chain.headers import Header, VerifiedHeader, verify_header
-from chain.newest import Newest
-from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
+from chain.base.errors import Reason, Refused
+from chain.base.newest import Newest
+from chain.consensus.attestations import Attestation, VerifiedAttestation, verify_attestation
+from chain.consensus.headers import Header, VerifiedHeader, verify_header
+from chain.content.blocks import Block, Heading, assemble, decode_block, decode_heading
+from chain.content.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 
 # 100 to 250 keep a thread busy for 10 to 20 ms, so that the event loop's p99 stays below that.
 CHUNK = 200

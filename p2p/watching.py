@@ -16,15 +16,15 @@ from typing import TypeVar
 
 import trio
 
-from chain import serving
-from chain.blocks import Heading, decode_heading
-from chain.errors import Disposition, Reason, Refused
-from chain.headers import VerifiedHeader
-from chain.lightchain import LightChain, rehearse, shown_final, verified
-from chain.messages import MAX_BLOCKS_PER_REQUEST, MAX_MESSAGE_BYTES, GetHeadings, GetStatus, Status
-from chain.newest import Newest
-from chain.proof import Proven, check_evidence
-from chain.serving import HEADINGS, STATUS
+from chain.base.errors import Disposition, Reason, Refused
+from chain.base.newest import Newest
+from chain.branches.lightchain import LightChain, rehearse, shown_final, verified
+from chain.consensus.headers import VerifiedHeader
+from chain.content.blocks import Heading, decode_heading
+from chain.documents.proof import Proven, check_evidence
+from chain.protocol import serving
+from chain.protocol.messages import MAX_BLOCKS_PER_REQUEST, MAX_MESSAGE_BYTES, GetHeadings, GetStatus, Status
+from chain.protocol.serving import HEADINGS, STATUS
 from p2p.clocks import wall_ms
 from p2p.limits import TokenBucket
 from p2p.network import Transport, TransportConfig, open_transport
@@ -380,7 +380,7 @@ async def open_watch(
 ) -> AsyncIterator[Watch]:
     """Follow the network of ``chain`` from the peers of ``config`` until the block is left.
 
-    Raises :class:`chain.errors.OperatorError` for addresses that cannot be used.
+    Raises :class:`chain.base.errors.OperatorError` for addresses that cannot be used.
     """
     nothing = Status(chain.genesis.id, 0, 0, 0).encode()
 

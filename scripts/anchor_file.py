@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 REPORT, MANIFEST = "report.json", "manifest.json"
 _PARTS = {"format", "data", "asked", "code", "digests"}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.anchor_file import MANIFEST
 from scripts.console import OneOf, print_json, remark, table, write
 

@@ -1,6 +1,6 @@
 """What the commands of ``inspect_chain.py`` share: a home opened for reading, and what they found in it.
 
-A document (:mod:`chain.documents`) is a dict for JSON; a :class:`Sheet` is a table of the same for people.
+A document (:mod:`chain.documents.people`) is a dict for JSON; a :class:`Sheet` is a table of the same for people.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.database import DATABASE, corrupt
-from chain.errors import OperatorError, Refused
-from chain.genesis import load_genesis
-from chain.inspection import View, view_of
-from chain.reader import Reader
+from chain.base.errors import OperatorError, Refused
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE, corrupt
+from chain.disk.inspection import View, view_of
+from chain.disk.reader import Reader
 from p2p.local.config import place_in
 from scripts.console import remark, short, short_did
 
@@ -74,7 +74,7 @@ def open_view(home: Path) -> Iterator[View]:
 
 
 def as_of(answer: Mapping[str, Any]) -> str:
-    """The end of a title, from :attr:`~chain.inspection.View.at_head` or ``at_state``."""
+    """The end of a title, from :attr:`~chain.disk.inspection.View.at_head` or ``at_state``."""
     height = answer["as_of_height"]
     if "rescored_to" in answer:
         return f"as of height {height}, final; a new policy is still being applied to ranks and tiers"

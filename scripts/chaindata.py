@@ -18,10 +18,10 @@ from typing import Any
 
 import click
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.genesis import Genesis, load_genesis
-from chain.places import Address
+from chain.base.errors import OperatorError
+from chain.content.genesis import Genesis, load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.places import Address
 from p2p.local.config import place_in
 from p2p.local.passphrase import Passphrase, with_passphrase
 from p2p.local.whole import require_no_testnet
@@ -79,7 +79,7 @@ def _shown(
 def export_chain(home: Path, file: Path, height: int | None, as_json: bool) -> None:
     """Write the final chain into FILE, with all that its blocks said.  The node may run meanwhile."""
     with importing():
-        from chain.reader import Reader
+        from chain.disk.reader import Reader
         from scripts.chaindata_parts.carrying import export, what_to_export
 
     genesis = _genesis_of(home)
@@ -155,7 +155,7 @@ def migrate_chain(home: Path, as_json: bool) -> None:
     Interrupted, it goes on where it was when it is asked again.
     """
     with importing():
-        from chain.migrate import migrate, rows_to_migrate
+        from chain.disk.migrate import migrate, rows_to_migrate
         from p2p.local.home import locked
 
     genesis = _genesis_of_file(home)

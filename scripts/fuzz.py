@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import OneOf, print_json, processes, remark, table
 
 ROOT = Path(__file__).parents[1]

@@ -16,12 +16,12 @@ from dataclasses import asdict
 
 import click
 
-from chain.answers import ALL, transaction
-from chain.documents import Document
-from chain.errors import OperatorError
-from chain.inspection import View
-from chain.newcomer import progress_of
-from chain.recheck import recheck, signatures
+from chain.base.errors import OperatorError
+from chain.disk.answers import ALL, transaction
+from chain.disk.inspection import View
+from chain.disk.newcomer import progress_of
+from chain.disk.recheck import recheck, signatures
+from chain.documents.people import Document
 from p2p.local.endpoints import BLOCK, BLOCKS, FORKS, HEAD, TRANSACTION
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.inspect_parts import institutions, offline, people, seats

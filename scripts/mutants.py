@@ -1,7 +1,7 @@
 """Break the rules of ``chain/`` one at a time, and list what no test notices.
 
-    python scripts/mutants.py chain.votes               every break in one module
-    python scripts/mutants.py chain.votes --sample 30   thirty of them, the same ones each time
+    python scripts/mutants.py chain.consensus.votes               every break in one module
+    python scripts/mutants.py chain.consensus.votes --sample 30   thirty of them, the same ones each time
     python scripts/mutants.py --all --sample 30 --write the sample of all modules, into scripts/docs/mutants.md
 
 A mutant is one comparison, bound, constant, operator or refusal changed.  It is noticed if one of the tests that
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import print_json, processes, remark
 from scripts.mutants_parts.argued import ARGUED
 from scripts.mutants_parts.breaks import choose, mutants
@@ -90,8 +90,8 @@ def _paths(modules: Sequence[str], every: bool) -> list[Path]:
     if bool(modules) == every:
         raise OperatorError("name modules like chain.votes, or take --all")
     if every:
-        return sorted((ROOT / "chain").glob("[!_]*.py"))
-    paths = [ROOT / "chain" / f"{name.removeprefix('chain.')}.py" for name in modules]
+        return sorted((ROOT / "chain").rglob("[!_]*.py"))
+    paths = [ROOT / f"{name.replace('.', '/')}.py" for name in modules]
     for path in paths:
         if not path.exists():
             raise OperatorError(f"there is no {os.path.relpath(path)}; name modules like chain.votes")
@@ -101,7 +101,7 @@ def _paths(modules: Sequence[str], every: bool) -> list[Path]:
 def _document(verdict: Verdict) -> dict[str, object]:
     mutant = verdict.mutant
     return {
-        "file": f"chain/{mutant.path.name}",
+        "file": f"chain/{mutant.path.parent.name}/{mutant.path.name}",
         "line": mutant.line,
         "function": mutant.function,
         "before": mutant.before,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from chain.errors import Reason
-from chain.meanings import MEANINGS
+from chain.base.errors import Reason
+from chain.base.meanings import MEANINGS
 from scripts.console import remark, write
 
 PAGE = Path(__file__).parent / "docs" / "reasons.md"

@@ -17,11 +17,11 @@ from typing import Any
 
 import click
 
-from chain.actions import Appeal, Approve, Consent, Enrol, Object, Rotate, Statement
-from chain.consents import sign_consent, sign_rotation
-from chain.errors import OperatorError
-from chain.keys import SecretKey, did_from_key
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey, did_from_key
+from chain.content.actions import Appeal, Approve, Consent, Enrol, Object, Rotate, Statement
+from chain.content.consents import sign_consent, sign_rotation
+from chain.content.transactions import VerifiedTransaction
 from p2p.client import Account
 from p2p.local.keyfile import write_key
 from p2p.local.passphrase import Passphrase, with_passphrase

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from chain.actions import Action, Enrol, Rate
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.keys import SecretKey
-from chain.policy import RatingCategory
-from chain.transactions import Transaction, sign_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.content.actions import Action, Enrol, Rate
+from chain.content.genesis import Genesis
+from chain.content.policy import RatingCategory
+from chain.content.transactions import Transaction, sign_transaction
 from scripts.console import remark
 from scripts.ratings_file import Rating, name_of, read_file
 

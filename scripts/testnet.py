@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import print_json, remark
 from scripts.testnet_parts.pace import MAX_PER_S, MIN_PER_S
 from scripts.testnet_parts.shape import (

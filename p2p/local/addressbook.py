@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError, Refused
-from chain.keys import key_from_did
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import key_from_did
 
 NAMES_TOML = "names.toml"
 # With a key beside it, it leaves half of a narrow terminal to the rest of the row.

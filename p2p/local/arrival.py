@@ -26,17 +26,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chain.arrived import remove
-from chain.blocks import Heading
-from chain.blocktree import Judged
-from chain.documents import Document
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.joining import Joining
-from chain.keys import did_from_key
-from chain.lightchain import Checkpoint, LightChain, read_checkpoint
-from chain.messages import GetPart
-from chain.newcomer import Newcomer, Standing, draft_of, is_fresh
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.branches.blocktree import Judged
+from chain.branches.lightchain import Checkpoint, LightChain, read_checkpoint
+from chain.content.blocks import Heading
+from chain.content.genesis import Genesis
+from chain.disk.arrived import remove
+from chain.disk.newcomer import Newcomer, Standing, draft_of, is_fresh
+from chain.documents.people import Document
+from chain.protocol.joining import Joining
+from chain.protocol.messages import GetPart
 from p2p.clocks import wall_ms
 from p2p.fetching import Fetching
 from p2p.local.door import Door

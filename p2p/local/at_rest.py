@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from chain.errors import OperatorError
-from chain.genesis import found_genesis, load_genesis
-from chain.keys import SEED_BYTES, SecretKey, did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import SEED_BYTES, SecretKey, did_from_key
+from chain.content.genesis import found_genesis, load_genesis
 from p2p import clocks
 from p2p.local import founders
 from p2p.local.config import checked_store

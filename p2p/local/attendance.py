@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from chain.electorate import Electorate
-from chain.engine import Engine
-from chain.headers import Header
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.consensus.electorate import Electorate
+from chain.consensus.headers import Header
+from chain.protocol.engine import Engine
 
 _LABELS = ["validator_address"]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import trio
 
-from chain.documents import Document
+from chain.documents.people import Document
 
 MAX_EVENTS = 1_024
 """A quarter of an hour of one-second slots with a head and finality each."""

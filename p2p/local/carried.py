@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError, Reason, Refused
+from chain.base.errors import OperatorError, Reason, Refused
 
 
 def read_carried(file: Path, form: str, version: int, max_bytes: int) -> Any:

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.process import interruptible, open_streams
 
 ROOT = Path(FOLDER)

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.places import SCHEMES, Address, Place
-from chain.tables import line_of, read_text
+from chain.base.errors import OperatorError
+from chain.content.tables import line_of, read_text
+from chain.disk.database import DATABASE
+from chain.disk.places import SCHEMES, Address, Place
 
 LEVELS = ("debug", "info", "warning", "error")
 MODES = ("archive", "full", "pruned")

@@ -12,10 +12,11 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from chain import answers, chainshapes, enquiries, nodeshapes, registershapes
-from chain.documents import MAX_SHOWN, records_document
-from chain.entries import STATUS_NAMES
-from chain.institutions import arbiters_document, authorities_document, motions_document, policy_document
+from chain.disk import answers, enquiries
+from chain.documents import chainshapes, nodeshapes, registershapes
+from chain.documents.institutions import arbiters_document, authorities_document, motions_document, policy_document
+from chain.documents.people import MAX_SHOWN, records_document
+from chain.register.entries import STATUS_NAMES
 from p2p.local.parameters import (
     ID_DIGITS,
     KEY_PATTERN,
@@ -52,8 +53,8 @@ class Source(Enum):
 class Endpoint:
     """A path that is asked with ``GET``.
 
-    ``ask`` gets a :class:`~chain.inspection.View`, a :class:`~chain.view.StateView` or the face, as ``source`` says,
-    and the parameters.  What ``is_costly`` is limited, and from other machines needs the token.
+    ``ask`` gets a :class:`~chain.disk.inspection.View`, a :class:`~chain.register.view.StateView` or the face, as
+    ``source`` says, and the parameters.  What ``is_costly`` is limited, and from other machines needs the token.
     """
 
     path: str

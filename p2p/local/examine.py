@@ -18,14 +18,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.genesis import Genesis, load_genesis
-from chain.keys import SecretKey, did_from_key
-from chain.newcomer import draft_of
-from chain.places import Place
-from chain.postgres import open_database
-from chain.reader import Reader
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey, did_from_key
+from chain.content.genesis import Genesis, load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.newcomer import draft_of
+from chain.disk.places import Place
+from chain.disk.postgres import open_database
+from chain.disk.reader import Reader
 from p2p.client import PEERS, STATUS, Announced, Client, NodeAway, NodeStatus, PeerTable, announced
 from p2p.local.config import HomeConfig, place_of, read_config, split_http
 from p2p.local.home import is_in_use

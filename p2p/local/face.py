@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psutil
 import trio
 
-from chain.answers import transaction_in
-from chain.blocks import Block
-from chain.chronicle import finality_document, transaction_document
-from chain.documents import Document
-from chain.engine import Engine
-from chain.errors import OperatorError, Reason, Refused
-from chain.events import Effect, Event, Outcomes, Submitted
-from chain.inspection import View
-from chain.keys import did_from_key
-from chain.outlook import (
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key
+from chain.branches.stall import stall_of
+from chain.content.blocks import Block
+from chain.disk.answers import transaction_in
+from chain.disk.inspection import View
+from chain.disk.past import Past
+from chain.documents.chronicle import finality_document, transaction_document
+from chain.documents.people import Document
+from chain.documents.words import instant
+from chain.protocol.engine import Engine
+from chain.protocol.events import Effect, Event, Outcomes, Submitted
+from chain.protocol.outlook import (
     at_head,
     attestations_document,
     mempool_counts,
@@ -30,12 +33,9 @@ from chain.outlook import (
     stall_document,
     tree_document,
 )
-from chain.past import Past
-from chain.stall import stall_of
-from chain.statekeys import member_key
-from chain.trial import screen, try_out
-from chain.view import StateView
-from chain.words import instant
+from chain.protocol.trial import screen, try_out
+from chain.register.statekeys import member_key
+from chain.register.view import StateView
 from p2p.local.addressbook import AddressBook, names_in
 from p2p.local.endpoints import HISTORY, VALIDATORS, Endpoint, Source
 from p2p.local.home import Home

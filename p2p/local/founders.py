@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 
 import click
 
-from chain.errors import OperatorError
-from chain.founding import USUAL_EXPIRY_BLOCKS, USUAL_HEARTBEAT_SLOTS, Entry, Plan, lacking, read_plan
-from chain.genesis import Genesis, found_together, load_genesis, plan_of
-from chain.keys import SEED_BYTES, did_from_key
-from chain.tables import Mistake
-from chain.words import duration, instant
+from chain.base.errors import OperatorError
+from chain.base.keys import SEED_BYTES, did_from_key
+from chain.content.founding import USUAL_EXPIRY_BLOCKS, USUAL_HEARTBEAT_SLOTS, Entry, Plan, lacking, read_plan
+from chain.content.genesis import Genesis, found_together, load_genesis, plan_of
+from chain.content.tables import Mistake
+from chain.documents.words import duration, instant
 from p2p import clocks
 from p2p.local.carried import write_once
 from p2p.local.founding import found, join, load_entries, load_plan, named_policy, write_plan

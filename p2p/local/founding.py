@@ -1,7 +1,7 @@
 """Founding a network with others: a plan, the entry that each organisation signs, and the genesis that they make.
 
-All are files that can be mailed and hold no secret.  The rules are in :mod:`chain.founding`; here they are read and
-written, and the moment is known.
+All are files that can be mailed and hold no secret.  The rules are in :mod:`chain.content.founding`; here they are read
+and written, and the moment is known.
 """
 
 from __future__ import annotations
@@ -14,13 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from chain.errors import OperatorError, Refused
-from chain.founding import ENTRY_FORMAT, PLAN_FORMAT, VERSION, Entry, Plan, founders, read_entry, read_plan, sign_entry
-from chain.genesis import Genesis, found_together
-from chain.keys import SecretKey
-from chain.policy import Policy, load_policy, shipped_policy
-from chain.tables import Mistake, Table
-from chain.words import instant
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import SecretKey
+from chain.content.founding import (
+    ENTRY_FORMAT,
+    PLAN_FORMAT,
+    VERSION,
+    Entry,
+    Plan,
+    founders,
+    read_entry,
+    read_plan,
+    sign_entry,
+)
+from chain.content.genesis import Genesis, found_together
+from chain.content.policy import Policy, load_policy, shipped_policy
+from chain.content.tables import Mistake, Table
+from chain.documents.words import instant
 from p2p.local.carried import read_carried, write_once
 from p2p.local.config import HomeConfig
 from p2p.local.home import is_begun_home, peer_id_of

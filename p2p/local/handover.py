@@ -16,12 +16,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
-from chain.codec import U64_MAX, blob, encode, integer
-from chain.errors import OperatorError, Reason, Refused
-from chain.events import SigningState
-from chain.keys import did_from_key, key_from_did, verify
-from chain.statements import TAG_BYTES
-from chain.storage import Storage
+from chain.base.codec import U64_MAX, blob, encode, integer
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key, key_from_did, verify
+from chain.consensus.statements import TAG_BYTES
+from chain.disk.storage import Storage
+from chain.protocol.events import SigningState
 from p2p.local.carried import read_carried
 from p2p.local.home import EXPORTED, Home, locked
 

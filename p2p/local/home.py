@@ -24,13 +24,13 @@ from pathlib import Path
 import base58
 import filelock
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.events import SigningState
-from chain.genesis import Genesis, load_genesis
-from chain.keys import SecretKey, derive_seed
-from chain.places import Address, Place
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey, derive_seed
+from chain.content.genesis import Genesis, load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.places import Address, Place
+from chain.disk.storage import Storage
+from chain.protocol.events import SigningState
 from p2p.local.config import HomeConfig, place_of, read_config
 from p2p.local.keyfile import read_key, write_key
 from p2p.local.passphrase import ASKED, Passphrase

@@ -30,14 +30,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from chain.chronicle import told_refusal
-from chain.codec import encode
-from chain.documents import Document
-from chain.errors import InvariantBroken, OperatorError, Reason, Refused
-from chain.genesis import Genesis
-from chain.inspection import NotThere, Unclear
-from chain.messages import RawItems
-from chain.stored import BodyGone
+from chain.base.codec import encode
+from chain.base.errors import InvariantBroken, OperatorError, Reason, Refused
+from chain.content.genesis import Genesis
+from chain.disk.inspection import NotThere, Unclear
+from chain.disk.stored import BodyGone
+from chain.documents.chronicle import told_refusal
+from chain.documents.people import Document
+from chain.protocol.messages import RawItems
 from p2p.local.broadcast import Broadcast
 from p2p.local.callers import Callers, room_for_callers
 from p2p.local.config import HomeConfig, split_http

@@ -17,12 +17,12 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry, Gauge
 
-from chain.blocks import Block
-from chain.bodies import Bodies, Missing
-from chain.database import DATABASE
-from chain.documents import Document
-from chain.errors import OperatorError
-from chain.reader import Reader
+from chain.base.errors import OperatorError
+from chain.content.blocks import Block
+from chain.disk.bodies import Bodies, Missing
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.documents.people import Document
 from p2p.local.home import Home
 
 # Peers that had nothing may have it later: a minute is nothing for what is years old.

@@ -7,7 +7,7 @@ the envelope, all of whose lengths are known, is written here, and each is read 
 
 It keeps the key from whoever finds the file, a backup or a disk; not from whoever is on the machine while the node
 runs.  CBC is not authenticated: a flipped bit in the file may be another key instead of an error, as it is in plain
-hex.  A home notices (:meth:`chain.storage.Storage.bind`).
+hex.  A home notices (:meth:`chain.disk.storage.Storage.bind`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from chain.errors import InvariantBroken, OperatorError
-from chain.keys import SEED_BYTES, SecretKey
+from chain.base.errors import InvariantBroken, OperatorError
+from chain.base.keys import SEED_BYTES, SecretKey
 from p2p.local.passphrase import ASKED, Passphrase
 
 SCRYPT_COST = 2**17

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from chain.errors import OperatorError
-from chain.keys import did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
 from p2p.local.home import peer_id_of
 from p2p.local.keyfile import open_key, rewrite_key
 from p2p.local.passphrase import Passphrase, with_passphrase

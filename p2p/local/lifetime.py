@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 import trio
 
-from chain.errors import StoreAway
+from chain.base.errors import StoreAway
 from p2p.local.process import stop_signals
 from p2p.local.supervisor import tell_supervisor
 

@@ -9,14 +9,14 @@ from typing import TypeVar
 
 import trio
 
-from chain.blocks import Block
-from chain.engine import Engine
-from chain.messages import GetPart
-from chain.prover import prove
-from chain.reader import Reader
-from chain.serving import MAX_RECENT_BLOCKS
-from chain.shelves import Shelves
-from chain.sources import LiveState
+from chain.content.blocks import Block
+from chain.disk.reader import Reader
+from chain.disk.shelves import Shelves
+from chain.disk.sources import LiveState
+from chain.documents.prover import prove
+from chain.protocol.engine import Engine
+from chain.protocol.messages import GetPart
+from chain.protocol.serving import MAX_RECENT_BLOCKS
 from p2p.clocks import monotonic_ms
 from p2p.local.home import Home
 

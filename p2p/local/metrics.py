@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chain.database import DATABASE
-from chain.engine import Engine
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.disk.database import DATABASE
+from chain.protocol.engine import Engine
 from p2p.limits import TRAFFIC
 from p2p.local.home import Home
 from p2p.local.logs import LOST

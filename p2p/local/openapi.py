@@ -6,8 +6,8 @@ import inspect
 from types import NoneType, UnionType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from chain import chainshapes, nodeshapes
-from chain.documents import Document
+from chain.documents import chainshapes, nodeshapes
+from chain.documents.people import Document
 from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint
 from p2p.local.parameters import Parameter
 

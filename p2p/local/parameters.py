@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from string import hexdigits
 from typing import Any, NamedTuple
 
-from chain.errors import Reason, Refused
-from chain.inspection import NotThere, Unclear
-from chain.keys import KEY_BYTES, did_from_key, key_from_did
+from chain.base.errors import Reason, Refused
+from chain.base.keys import KEY_BYTES, did_from_key, key_from_did
+from chain.disk.inspection import NotThere, Unclear
 
 MAX_NUMBER = 2**53 - 1
 """Larger ones are no longer exact where JSON is read as JavaScript does."""
@@ -19,7 +19,7 @@ KEY_PATTERN = f"^(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{{44}}|[0-9a-fA-F]{{{2 * KEY_B
 
 
 class Parameter(NamedTuple):
-    """Part of a path or of a query: ``read`` raises :class:`~chain.inspection.Unclear`; ``schema`` says the same."""
+    """Part of a path or query: ``read`` raises :class:`~chain.disk.inspection.Unclear`; ``schema`` says the same."""
 
     name: str
     what: str

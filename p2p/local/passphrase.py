@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 MAX_BYTES = 1_024
 """The first line of a file or descriptor; what is longer is no passphrase but a mistake."""

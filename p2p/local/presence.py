@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chain.errors import OperatorError
-from chain.keys import did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
 from p2p.client import NODE_JSON, Announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import PEER_BOOK, Home

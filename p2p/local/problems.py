@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from chain.chronicle import told_refusal
-from chain.documents import Document
-from chain.errors import Refused
-from chain.genesis import Genesis
+from chain.base.errors import Refused
+from chain.content.genesis import Genesis
+from chain.documents.chronicle import told_refusal
+from chain.documents.people import Document
 
 MEDIA_TYPE = "application/problem+json"
 

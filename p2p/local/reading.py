@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import trio
 
-from chain.errors import InvariantBroken, Refused
-from chain.genesis import Genesis
-from chain.inspection import Made, View, view_of
-from chain.newest import Newest
-from chain.past import Past
-from chain.places import Place
-from chain.reader import Reader
+from chain.base.errors import InvariantBroken, Refused
+from chain.base.newest import Newest
+from chain.content.genesis import Genesis
+from chain.disk.inspection import Made, View, view_of
+from chain.disk.past import Past
+from chain.disk.places import Place
+from chain.disk.reader import Reader
 from p2p.local.problems import Problem
 
 MAX_WAITING = 64

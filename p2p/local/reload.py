@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.config import HomeConfig, live_settings, read_config
 
 RELOAD = signal.SIGUSR1

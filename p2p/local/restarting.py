@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chain.blockchain import Blockchain
-from chain.codec import U64_MAX, blob, integer
-from chain.electorate import Electorate
-from chain.errors import OperatorError, Refused
-from chain.keys import SIGNATURE_BYTES, did_from_key, key_from_did
-from chain.rescue import has_come, may_come, undone
-from chain.restart import SALT_BYTES, Restart
-from chain.storage import Storage
+from chain.base.codec import U64_MAX, blob, integer
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import SIGNATURE_BYTES, did_from_key, key_from_did
+from chain.branches.blockchain import Blockchain
+from chain.consensus.electorate import Electorate
+from chain.consensus.restart import SALT_BYTES, Restart
+from chain.disk.storage import Storage
+from chain.protocol.rescue import has_come, may_come, undone
 from p2p.local.carried import read_carried
 from p2p.local.home import Home, locked
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import structlog
 import trio
 
-from chain.reader import Reader
-from chain.scrub import Portion
+from chain.disk.reader import Reader
+from chain.disk.scrub import Portion
 
 # A portion takes some 30 ms of a core; a million members with ten records each take half a day.
 PAUSE_S = 2

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import trio
 from starlette.types import Receive, Scope, Send
 
-from chain.documents import Document
+from chain.documents.people import Document
 from p2p.local.broadcast import Broadcast
 from p2p.local.callers import hang_up
 

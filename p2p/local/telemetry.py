@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from chain.chronicle import header_document
-from chain.clock import Mute
-from chain.documents import Document
-from chain.engine import Engine
-from chain.errors import Refused
-from chain.events import Commit, Effect, Equivocation, Fault, Finalized, HeadMoved, Notice, Penalise, Silenced
-from chain.keys import did_from_key
-from chain.outlook import equivocation_document
-from chain.stall import Stall, stall_of
+from chain.base.errors import Refused
+from chain.base.keys import did_from_key
+from chain.branches.stall import Stall, stall_of
+from chain.documents.chronicle import header_document
+from chain.documents.people import Document
+from chain.protocol.clock import Mute
+from chain.protocol.engine import Engine
+from chain.protocol.events import Commit, Effect, Equivocation, Fault, Finalized, HeadMoved, Notice, Penalise, Silenced
+from chain.protocol.outlook import equivocation_document
 from p2p.clocks import wall_ms
 from p2p.local.attendance import Attendance
 from p2p.local.broadcast import Broadcast

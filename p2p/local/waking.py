@@ -6,9 +6,9 @@ import secrets
 
 import structlog
 
-from chain.engine import Engine
-from chain.statements import TAG_BYTES
-from chain.storage import Storage
+from chain.consensus.statements import TAG_BYTES
+from chain.disk.storage import Storage
+from chain.protocol.engine import Engine
 from p2p.local.home import Home
 
 log = structlog.get_logger("node")

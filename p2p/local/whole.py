@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 DRAFT = ".goodfaith-unfinished"
 

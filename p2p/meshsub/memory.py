@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from chain.newest import Newest
+from chain.base.newest import Newest
 from p2p.meshsub.parts import Message
 
 SEEN_TTL_MS = 120_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain.keys import KEY_BYTES, verify
+from chain.base.keys import KEY_BYTES, verify
 from p2p.meshsub.parts import Message
 
 SEQNO_BYTES = 8

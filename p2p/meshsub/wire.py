@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
 from p2p.meshsub.parts import ID_BYTES, IHave, Message, Prune, Rpc, Subscription
 
 MAX_RPC_BYTES = 1_200_000

@@ -14,16 +14,16 @@ from libp2p.crypto.pb import crypto_pb2
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.actions import Enrol, Rate
-from chain.ballots import EMPTY
-from chain.credentials import sign_credential
-from chain.genesis import Genesis
-from chain.headers import sign_header
-from chain.keys import SecretKey
-from chain.merkle import EMPTY_ROOT
-from chain.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems, Status
-from chain.statements import NO_TAG
-from chain.transactions import sign_transaction
+from chain.base.keys import SecretKey
+from chain.base.merkle import EMPTY_ROOT
+from chain.consensus.ballots import EMPTY
+from chain.consensus.headers import sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol, Rate
+from chain.content.genesis import Genesis
+from chain.content.transactions import sign_transaction
+from chain.protocol.credentials import sign_credential
+from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems, Status
 from p2p.frames import LIBRARY_ERRORS, READ_BYTES
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS

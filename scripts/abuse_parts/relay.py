@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import trio
 
-from chain.attestations import VerifiedAttestation, sign_attestation
-from chain.keys import SecretKey
-from chain.messages import RawItems
-from chain.statements import NO_TAG
+from chain.base.keys import SecretKey
+from chain.consensus.attestations import VerifiedAttestation, sign_attestation
+from chain.consensus.statements import NO_TAG
+from chain.protocol.messages import RawItems
 from p2p.relay import MAX_FRAME_BYTES, MAX_ITEM_BYTES
 from scripts.abuse_parts.target import Target, Visitor, framed, visit
 

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 
 import trio
 
-from chain.blockchain import Blockchain
-from chain.blocks import encode_block, heading_of
-from chain.engine import Engine
-from chain.events import AnnounceBlock, SigningState, Tick
-from chain.genesis import found_genesis
-from chain.keys import SecretKey
-from chain.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status
-from chain.policy import shipped_policy
+from chain.base.keys import SecretKey
+from chain.branches.blockchain import Blockchain
+from chain.content.blocks import encode_block, heading_of
+from chain.content.genesis import found_genesis
+from chain.content.policy import shipped_policy
+from chain.protocol.engine import Engine
+from chain.protocol.events import AnnounceBlock, SigningState, Tick
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status
 from p2p.client import NodeAway
 from p2p.host import MAX_INBOUND_STREAMS
 from p2p.library import MAX_UNREAD_BYTES

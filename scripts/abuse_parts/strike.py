@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import trio
 
-from chain.actions import Enrol
-from chain.keys import SecretKey
-from chain.transactions import sign_transaction
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol
+from chain.content.transactions import sign_transaction
 from p2p.client import PEERS, STATUS, NodeAway, heads, submit
 from scripts.abuse_parts.catalogue import Attack
 from scripts.abuse_parts.target import Target, until_thrown_out

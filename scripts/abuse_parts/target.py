@@ -22,9 +22,9 @@ from libp2p.pubsub.validators import PUBSUB_SIGNING_PREFIX
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
-from chain.genesis import load_genesis
-from chain.keys import SecretKey
-from chain.messages import Status
+from chain.base.keys import SecretKey
+from chain.content.genesis import load_genesis
+from chain.protocol.messages import Status
 from p2p import handshake
 from p2p.client import STATUS, AsyncClient, NodeAway, Query, announced
 from p2p.consult import stranger

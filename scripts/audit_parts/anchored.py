@@ -16,9 +16,9 @@ from pathlib import Path
 from platform import python_version
 from typing import Any, NamedTuple
 
-from chain.actions import Anchor
-from chain.errors import OperatorError
-from chain.keys import did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.content.actions import Anchor
 from scripts.anchor_file import MANIFEST, REPORT, Digests, read_manifest
 from scripts.audit_parts.asking import Question, Source, document_of, find, up_to
 from scripts.chain_view import open_view

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError
-from chain.inspection import View
+from chain.base.errors import OperatorError
+from chain.disk.inspection import View
 from p2p.local.addressbook import read_names
 from scripts.audit_parts.frames import Frames, read_csv
 from scripts.audit_parts.home import read_home

@@ -25,25 +25,25 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from chain import registry
-from chain.actions import Action, Enrol, Rate
-from chain.ballots import make_ballot
-from chain.blocks import Block
-from chain.consents import sign_receipt
-from chain.draft import Draft
-from chain.electorate import Electorate, validator_set
-from chain.entries import Member, Rating
-from chain.errors import Reason, Refused
-from chain.genesis import found_genesis
-from chain.headers import Header, VerifiedHeader
-from chain.keys import SIGNATURE_BYTES, SecretKey
-from chain.language import field_of
-from chain.ledger import Ledger, decided
-from chain.policy import Policy, shipped_policy
-from chain.scores import standing
-from chain.statekeys import member_key, rating_key
-from chain.statements import NO_TAG
-from chain.transactions import Transaction, VerifiedTransaction, sign_transaction, verify_transaction
+from chain.base.errors import Reason, Refused
+from chain.base.keys import SIGNATURE_BYTES, SecretKey
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.ballots import make_ballot
+from chain.consensus.electorate import Electorate, validator_set
+from chain.consensus.headers import Header, VerifiedHeader
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Action, Enrol, Rate
+from chain.content.blocks import Block
+from chain.content.consents import sign_receipt
+from chain.content.genesis import found_genesis
+from chain.content.language import field_of
+from chain.content.policy import Policy, shipped_policy
+from chain.content.transactions import Transaction, VerifiedTransaction, sign_transaction, verify_transaction
+from chain.register import registry
+from chain.register.draft import Draft
+from chain.register.entries import Member, Rating
+from chain.register.scores import standing
+from chain.register.statekeys import member_key, rating_key
 from scripts.audit_parts.planted import merged
 from scripts.audit_parts.trust import compare, earliest
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 RATING_TYPES = {
     "rater": "str",

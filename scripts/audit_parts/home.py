@@ -8,18 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from chain.actions import Enrol, Rate
-from chain.authorities import is_in_term
-from chain.draft import Draft, Happening
-from chain.entries import ACTIVE, AUTHORITY_STATUS_NAMES, SUSPENDED, Authority, Member, Record, Rulings
-from chain.history import Step, steps
-from chain.inspection import View
-from chain.keys import did_from_key
-from chain.ledger import Ledger
-from chain.scores import standing
-from chain.statekeys import AUTHORITIES, RULED, member_key, read_identity, read_rulings_key
-from chain.terms import consented_from
-from chain.view import Lookup, StateView
+from chain.base.keys import did_from_key
+from chain.branches.ledger import Ledger
+from chain.content.actions import Enrol, Rate
+from chain.disk.history import Step, steps
+from chain.disk.inspection import View
+from chain.register.authorities import is_in_term
+from chain.register.draft import Draft, Happening
+from chain.register.entries import ACTIVE, AUTHORITY_STATUS_NAMES, SUSPENDED, Authority, Member, Record, Rulings
+from chain.register.scores import standing
+from chain.register.statekeys import AUTHORITIES, RULED, member_key, read_identity, read_rulings_key
+from chain.register.terms import consented_from
+from chain.register.view import Lookup, StateView
 from scripts.audit_parts.frames import (
     AUTHORITY_TYPES,
     MEMBER_TYPES,
@@ -37,7 +37,7 @@ _MENDED = ("corrected", "withdrawn")
 def read_home(view: View, advance: Callable[[int], None]) -> Frames:
     """Everything there is to analyse; ``advance`` is told of executed blocks.
 
-    Raises :class:`chain.errors.Refused` where the stored blocks do not lead to their state roots.
+    Raises :class:`chain.base.errors.Refused` where the stored blocks do not lead to their state roots.
     """
     reading, ledger = _Reading(view), Ledger(view.genesis)
     for step in steps(view, advance, ledger):

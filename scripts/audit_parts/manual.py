@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure as Plot
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.crowd import measure_crowd
 from scripts.audit_parts.measures import measure_issuers, measure_rings, measure_sybils
 from scripts.audit_parts.plots import plot_measures, plot_rings, plot_trust, save

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.frames import edges_of
 from scripts.audit_parts.issuers import SIGNIFICANT
 

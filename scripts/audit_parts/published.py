@@ -18,7 +18,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.fairness import fairness_goodness, leave_one_out, rev2_fairness, scaled
 from scripts.audit_parts.frames import Edges, edges_of
 from scripts.audit_parts.rings import find_rings

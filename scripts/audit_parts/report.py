@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.alerts import find_alerts
 from scripts.audit_parts.frames import Frames, standing
 from scripts.audit_parts.issuers import SIGNIFICANT, audit_issuers, describe_issuers, unusual

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.frames import Floats, Ints
 from scripts.audit_parts.past import FEATURES, HABIT, REPUTATION, features
 

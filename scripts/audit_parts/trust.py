@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.frames import IN_FORCE, Edges, Floats, Frames, edges_of
 
 # How often a walk starts again; Kamvar et al. leave it open, PageRank's customary value.

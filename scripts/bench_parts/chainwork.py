@@ -10,25 +10,34 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple, cast
 
-from chain.actions import Action, Enrol, Rate
-from chain.admission import AdmittedClaim
-from chain.blockchain import Blockchain
-from chain.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
-from chain.engine import Engine
-from chain.errors import InvariantBroken
-from chain.events import Ask, BlocksReceived, Commit, Event, HeadingsReceived, SigningState, StatusReceived, Tick
-from chain.genesis import Genesis, found_genesis
-from chain.headers import VerifiedHeader, verify_header
-from chain.heard import Heard
-from chain.keys import SIGNATURE_BYTES, SecretKey, verify
-from chain.mempool import Mempool
-from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status, cut_to_size
-from chain.policy import shipped_policy
-from chain.production import Producer
-from chain.statements import NO_TAG
-from chain.storage import Storage
-from chain.stored import trusted_block
-from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
+from chain.base.errors import InvariantBroken
+from chain.base.keys import SIGNATURE_BYTES, SecretKey, verify
+from chain.branches.blockchain import Blockchain
+from chain.consensus.headers import VerifiedHeader, verify_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Action, Enrol, Rate
+from chain.content.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.transactions import VerifiedTransaction, sign_transaction, verify_transaction
+from chain.disk.storage import Storage
+from chain.disk.stored import trusted_block
+from chain.protocol.admission import AdmittedClaim
+from chain.protocol.engine import Engine
+from chain.protocol.events import (
+    Ask,
+    BlocksReceived,
+    Commit,
+    Event,
+    HeadingsReceived,
+    SigningState,
+    StatusReceived,
+    Tick,
+)
+from chain.protocol.heard import Heard
+from chain.protocol.mempool import Mempool
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, Status, cut_to_size
+from chain.protocol.production import Producer
 from p2p.local.process import calm_collector
 
 VALIDATORS = 4

@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 import trio
 
-from chain.blocks import MAX_BLOCK_TRANSACTIONS
-from chain.errors import OperatorError
-from chain.genesis import Genesis
+from chain.base.errors import OperatorError
+from chain.content.blocks import MAX_BLOCK_TRANSACTIONS
+from chain.content.genesis import Genesis
 from p2p.client import AsyncClient, HeadMove
 from scripts.bench_parts.chainwork import verify_rate
 from scripts.bench_parts.offer import Loader, Offer, Presigner, loader_ceiling

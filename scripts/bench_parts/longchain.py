@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from chain.actions import Enrol, Rate
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.database import DATABASE
-from chain.errors import InvariantBroken
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis, found_genesis
-from chain.heard import Heard
-from chain.keys import SecretKey
-from chain.mempool import Mempool
-from chain.policy import shipped_policy
-from chain.production import Producer
-from chain.statements import NO_TAG
-from chain.storage import Storage
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.errors import InvariantBroken
+from chain.base.keys import SecretKey
+from chain.branches.blockchain import Blockchain
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol, Rate
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
+from chain.protocol.heard import Heard
+from chain.protocol.mempool import Mempool
+from chain.protocol.production import Producer
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of
 from scripts.testnet_parts.homes import free_ports

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from hashlib import sha256
 from random import Random
 
-from chain.actions import (
+from chain.base.keys import SecretKey
+from chain.base.merkle import merkle_root
+from chain.branches.ledger import Ledger
+from chain.consensus.ballots import EMPTY
+from chain.consensus.electorate import Electorate, validator_set
+from chain.consensus.headers import sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import (
     CORRECT,
     MAINTAIN,
     STRIKE,
@@ -25,20 +32,13 @@ from chain.actions import (
     Rule,
     Statement,
 )
-from chain.ballots import EMPTY
-from chain.blocks import Block
-from chain.electorate import Electorate, validator_set
-from chain.genesis import found_genesis
-from chain.headers import sign_header
-from chain.keys import SecretKey
-from chain.ledger import Ledger
-from chain.merkle import merkle_root
-from chain.policy import Category, Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, Accredit
-from chain.registry import apply
-from chain.statements import NO_TAG
-from chain.transactions import Transaction, VerifiedTransaction
-from chain.view import StateView
+from chain.content.blocks import Block
+from chain.content.genesis import found_genesis
+from chain.content.policy import Category, Policy, read_policy, shipped_policy
+from chain.content.proposals import ARBITER, Accredit
+from chain.content.transactions import Transaction, VerifiedTransaction
+from chain.register.registry import apply
+from chain.register.view import StateView
 
 BLOCK_TRANSACTIONS = 500
 SLOT_MS = 1_000

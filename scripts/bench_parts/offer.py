@@ -23,8 +23,8 @@ from random import Random
 
 import trio
 
-from chain.genesis import Genesis, make_genesis
-from chain.policy import shipped_policy
+from chain.content.genesis import Genesis, make_genesis
+from chain.content.policy import shipped_policy
 from p2p.client import AsyncClient, NodeAway, submit_all
 from scripts.ratings_file import Rating
 from scripts.replay import Plan, Signer

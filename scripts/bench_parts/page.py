@@ -71,7 +71,7 @@ class Seen:
 def measure_page(blocks: int) -> Seen:
     """Make a chain of so many blocks, let a node go on with it, and look at its page.
 
-    Raises :class:`~chain.errors.OperatorError` without a browser.
+    Raises :class:`~chain.base.errors.OperatorError` without a browser.
     """
     with tempfile.TemporaryDirectory() as folder:
         with progress("blocks", blocks) as advance:

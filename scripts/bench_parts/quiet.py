@@ -17,11 +17,11 @@ from random import Random
 
 import httpx
 
-from chain.actions import Enrol
-from chain.errors import OperatorError
-from chain.genesis import load_genesis
-from chain.keys import SecretKey
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol
+from chain.content.genesis import load_genesis
+from chain.content.transactions import VerifiedTransaction, sign_transaction
 from p2p.client import STATUS, Client, NodeStatus, announced, submit, transaction
 from scripts.bench_parts.limit import NODES
 from scripts.replay import EXPIRY_HEIGHT, member_secret

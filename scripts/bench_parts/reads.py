@@ -15,7 +15,7 @@ from typing import TypeVar
 import httpx
 import trio
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.client import AsyncClient
 from p2p.local.endpoints import ENDPOINTS, Endpoint
 from scripts.bench_parts.limit import DRAIN_S, ENROL_PER_S, LOOK_S, MEMBERS, NODES, READY_S, Watch

@@ -1,7 +1,7 @@
 """A large register, made without a million signatures: a home as a node leaves it when it stops.
 
-Some hundred members live by the rules of :mod:`chain.registry`; all others are their copies under other keys.  So
-every entry is one that the rules make, every explanation adds up, and what is held in memory while it is written is
+Some hundred members live by the rules of :mod:`chain.register.registry`; all others are their copies under other keys.
+So every entry is one that the rules make, every explanation adds up, and what is held in memory while it is written is
 a batch of entries.  Its one block, the first, has all of them for its state: what no transactions explain, and who
 counts votes alone takes as it is, a follower of headers and whoever joins by the state.
 """
@@ -16,22 +16,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from chain.ballots import EMPTY
-from chain.blockchain import Settled
-from chain.blocks import Block
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis
-from chain.headers import VerifiedHeader, sign_header
-from chain.judgement import judge
-from chain.ledger import Ledger
-from chain.merkle import EMPTY_ROOT
-from chain.state import encode_entry
-from chain.statekeys import authority_key
-from chain.statements import NO_TAG
-from chain.storage import Storage
-from chain.votes import Votes
+from chain.base.errors import OperatorError
+from chain.base.merkle import EMPTY_ROOT
+from chain.branches.blockchain import Settled
+from chain.branches.ledger import Ledger
+from chain.consensus.ballots import EMPTY
+from chain.consensus.headers import VerifiedHeader, sign_header
+from chain.consensus.judgement import judge
+from chain.consensus.statements import NO_TAG
+from chain.consensus.votes import Votes
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
+from chain.register.state import encode_entry
+from chain.register.statekeys import authority_key
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from scripts.bench_parts.mixed import AUTHORITIES, BLOCK_SLOTS, MAKER, SLOT_MS, Applier, found_ledger, secret_of

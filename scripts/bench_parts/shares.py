@@ -14,7 +14,7 @@ LOOP = "unrolled_run "
 REST = "timers, and what else trio does"
 # The first whose functions are on a stack has it: what they begin with, or a file.
 PARTS = (
-    ("the tree over the state", ("StateTree.", "TreeOnDisk.", "(chain/planting.py", "(chain/pages.py")),
+    ("the tree over the state", ("StateTree.", "TreeOnDisk.", "(chain/tree/planting.py", "(chain/tree/pages.py")),
     ("the rules, in blocks and trials, and entries", ("Ledger.", "Producer.make", "_tried (")),
     ("HTTP: submissions and questions", ("(p2p/local/", "(hypercorn/")),
     ("reading transactions and letting them wait", ("Signatures.", "Mempool.", "_taking.", "Desk.")),

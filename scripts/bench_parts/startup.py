@@ -22,21 +22,21 @@ from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
-from chain.blockchain import Settled
-from chain.database import DATABASE
-from chain.documents import members
-from chain.entries import Member, Rating, Record
-from chain.errors import InvariantBroken, Refused
-from chain.events import Commit
-from chain.genesis import load_genesis
-from chain.keys import check_public_key, did_from_key
-from chain.ledger import Ledger
-from chain.reader import Reader
-from chain.scores import Line, explain
-from chain.statekeys import RATINGS, RECORDS, member_key, read_rating_key, read_record_key
-from chain.statetree import verify_proof
-from chain.storage import Storage
-from chain.votes import Votes
+from chain.base.errors import InvariantBroken, Refused
+from chain.base.keys import check_public_key, did_from_key
+from chain.branches.blockchain import Settled
+from chain.branches.ledger import Ledger
+from chain.consensus.votes import Votes
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.storage import Storage
+from chain.documents.people import members
+from chain.protocol.events import Commit
+from chain.register.entries import Member, Rating, Record
+from chain.register.scores import Line, explain
+from chain.register.statekeys import RATINGS, RECORDS, member_key, read_rating_key, read_record_key
+from chain.tree.statetree import verify_proof
 from p2p.local.process import calm_collector
 from scripts.bench_parts.mixed import BLOCK_TRANSACTIONS, Applier
 from scripts.bench_parts.register import Everybody

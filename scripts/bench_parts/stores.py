@@ -10,13 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from chain.blockchain import Blockchain
-from chain.database import DATABASE
-from chain.events import Commit
-from chain.places import Address, Place
-from chain.postgres import Connection
-from chain.storage import Storage
-from chain.stored import trusted_block
+from chain.branches.blockchain import Blockchain
+from chain.disk.database import DATABASE
+from chain.disk.places import Address, Place
+from chain.disk.postgres import Connection
+from chain.disk.storage import Storage
+from chain.disk.stored import trusted_block
+from chain.protocol.events import Commit
 from p2p.local.process import calm_collector
 from scripts.bench_parts.chainwork import RecordedChain
 

@@ -8,15 +8,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain.blockchain import Added
-from chain.blocks import Block
-from chain.bodies import Missing
-from chain.errors import OperatorError, Refused
-from chain.events import Commit, SigningState
-from chain.production import is_forgotten, said_by
-from chain.reader import Reader
-from chain.recheck import checked_block
-from chain.storage import Storage
+from chain.base.errors import OperatorError, Refused
+from chain.branches.blockchain import Added
+from chain.content.blocks import Block
+from chain.disk.bodies import Missing
+from chain.disk.reader import Reader
+from chain.disk.recheck import checked_block
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
+from chain.protocol.production import is_forgotten, said_by
 from p2p.local.home import Home, locked
 from scripts.chaindata_parts.chainfile import ChainFile, Part, Start, open_chain, write_chain
 

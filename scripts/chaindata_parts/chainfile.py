@@ -20,9 +20,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from chain.blocks import MAX_BLOCK_BYTES
-from chain.codec import U64_MAX, array, blob, decode, encode, integer
-from chain.errors import OperatorError, Reason, Refused
+from chain.base.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.content.blocks import MAX_BLOCK_BYTES
 from p2p.local.whole import make_durable
 
 MAGIC = b"goodfaith chain\n"

@@ -9,12 +9,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from chain.codec import encode
-from chain.database import DATABASE, Database
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.schema import seal
-from chain.storage import Storage
+from chain.base.codec import encode
+from chain.base.errors import OperatorError
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE, Database
+from chain.disk.schema import seal
+from chain.disk.storage import Storage
 from p2p.local.home import locked
 from p2p.local.whole import make_durable
 

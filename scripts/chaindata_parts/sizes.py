@@ -7,10 +7,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.database import DATABASE, Database
-from chain.documents import Document
-from chain.genesis import Genesis
-from chain.stored import oldest_body, stored_finality
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE, Database
+from chain.disk.stored import oldest_body, stored_finality
+from chain.documents.people import Document
 
 
 class Table(NamedTuple):

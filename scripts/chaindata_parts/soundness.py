@@ -1,8 +1,8 @@
 """Whether a home's database is what was written, row by row, and what of it cannot be checked any more.
 
-What :mod:`chain.recheck` executes from the genesis needs what every block said.  Here nothing is needed but what is
-there: checksums of all rows, headers, votes and signatures as one chain, the state's root, the index of transactions,
-and what stands above the stored state, executed on it.
+What :mod:`chain.disk.recheck` executes from the genesis needs what every block said.  Here nothing is needed but what
+is there: checksums of all rows, headers, votes and signatures as one chain, the state's root, the index of
+transactions, and what stands above the stored state, executed on it.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.ballots import Ballot
-from chain.blockchain import Blockchain, Snapshot
-from chain.blocks import Block, decode_heading, heading_of
-from chain.codec import decode, encode
-from chain.database import BLOCKS_AT_ONCE, DATABASE, Database
-from chain.entries import Member
-from chain.errors import OperatorError, Refused
-from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader, verify_header
-from chain.inspection import header_of_genesis
-from chain.judgement import judge
-from chain.keys import did_from_key, self_test
-from chain.paged import PagedStore
-from chain.postgres import open_database
-from chain.reader import Reader
-from chain.recheck import checked_block, recheck
-from chain.rows import StoredRows
-from chain.schema import BETWEEN, bounds, short_id, unseal
-from chain.scores import Noted, noted
-from chain.scrub import rows_to_scrub, scrub
-from chain.state import decode_entry
-from chain.statekeys import MEMBERS, read_identity
-from chain.stored import is_bare, oldest_body, policy_in_force, trusted_block
-from chain.votecodec import decode_votes, encode_votes
-from chain.votes import Votes
+from chain.base.codec import decode, encode
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import did_from_key, self_test
+from chain.branches.blockchain import Blockchain, Snapshot
+from chain.branches.paged import PagedStore
+from chain.consensus.ballots import Ballot
+from chain.consensus.headers import Header, VerifiedHeader, verify_header
+from chain.consensus.judgement import judge
+from chain.consensus.votecodec import decode_votes, encode_votes
+from chain.consensus.votes import Votes
+from chain.content.blocks import Block, decode_heading, heading_of
+from chain.content.genesis import Genesis
+from chain.disk.database import BLOCKS_AT_ONCE, DATABASE, Database
+from chain.disk.inspection import header_of_genesis
+from chain.disk.postgres import open_database
+from chain.disk.reader import Reader
+from chain.disk.recheck import checked_block, recheck
+from chain.disk.rows import StoredRows
+from chain.disk.schema import BETWEEN, bounds, short_id, unseal
+from chain.disk.scrub import rows_to_scrub, scrub
+from chain.disk.stored import is_bare, oldest_body, policy_in_force, trusted_block
+from chain.register.entries import Member
+from chain.register.scores import Noted, noted
+from chain.register.state import decode_entry
+from chain.register.statekeys import MEMBERS, read_identity
 from p2p.local.config import place_in
 
 # Of one kind; the rest is counted.

@@ -21,7 +21,7 @@ from typing import Any
 import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # A cold start on two loaded cores takes several seconds.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.explorer_parts.browser import Page, browsing
 from scripts.explorer_parts.pictures import CHECKED
 

@@ -44,7 +44,7 @@ PICTURES = (
 
 
 async def take_pictures(url: str, member: str | None, folder: Path) -> list[Path]:
-    """Write all of them.  Raises :class:`~chain.errors.OperatorError` without a browser."""
+    """Write all of them.  Raises :class:`~chain.base.errors.OperatorError` without a browser."""
     paths = []
     async with browsing() as browser:
         page = await browser.page()

@@ -14,12 +14,12 @@ from typing import Any
 import click
 import trio
 
-from chain.errors import OperatorError, Refused
-from chain.genesis import Genesis, load_genesis
-from chain.keys import did_from_key, key_from_did
-from chain.lightchain import Contradiction, LightChain, read_checkpoint, restore, save
-from chain.proof import Proven
-from chain.words import time_of
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import did_from_key, key_from_did
+from chain.branches.lightchain import Contradiction, LightChain, read_checkpoint, restore, save
+from chain.content.genesis import Genesis, load_genesis
+from chain.documents.proof import Proven
+from chain.documents.words import time_of
 from p2p.network import TransportConfig
 from p2p.watching import STALE_BLOCKS, Watch, open_watch
 from scripts.console import print_json, short

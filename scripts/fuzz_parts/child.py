@@ -14,7 +14,7 @@ from random import Random
 import atheris
 
 with atheris.instrument_imports(include=["chain", "p2p.handshake", "p2p.addresses"]):
-    from chain.errors import Refused
+    from chain.base.errors import Refused
     from scripts.fuzz_parts.decoders import DECODERS
 from scripts.fuzz_parts.mutate import restructured
 

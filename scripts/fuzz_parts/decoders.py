@@ -6,7 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from chain.actions import (
+from chain.base.keys import SecretKey
+from chain.base.merkle import merkle_root
+from chain.branches.ledger import Ledger
+from chain.consensus.attestations import decode_attestation, sign_attestation
+from chain.consensus.ballots import EMPTY, decode_ballot, make_ballot
+from chain.consensus.electorate import NOTHING_DECIDED, Decision
+from chain.consensus.headers import VerifiedHeader, decode_header, sign_header
+from chain.consensus.restart import Restart
+from chain.consensus.statements import NO_TAG
+from chain.consensus.votecodec import decode_votes, encode_votes
+from chain.consensus.votes import Votes
+from chain.content.actions import (
     Action,
     Answer,
     Approve,
@@ -23,18 +34,10 @@ from chain.actions import (
     Rule,
     Statement,
 )
-from chain.attestations import decode_attestation, sign_attestation
-from chain.ballots import EMPTY, decode_ballot, make_ballot
-from chain.blocks import Block, assemble, decode_block, encode_block
-from chain.electorate import NOTHING_DECIDED, Decision
-from chain.genesis import Genesis, found_genesis
-from chain.headers import VerifiedHeader, decode_header, sign_header
-from chain.keys import SecretKey
-from chain.ledger import Ledger
-from chain.merkle import merkle_root
-from chain.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
-from chain.policy import decode_policy, shipped_policy
-from chain.proposals import (
+from chain.content.blocks import Block, assemble, decode_block, encode_block
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import decode_policy, shipped_policy
+from chain.content.proposals import (
     Accredit,
     AddValidator,
     Amend,
@@ -50,13 +53,10 @@ from chain.proposals import (
     decode_proposal,
     encode_proposal,
 )
-from chain.restart import Restart
-from chain.statekeys import RULES_KEY
-from chain.statements import NO_TAG
-from chain.statetree import Proof, StateTree
-from chain.transactions import VerifiedTransaction, decode_transaction, sign_transaction
-from chain.votecodec import decode_votes, encode_votes
-from chain.votes import Votes
+from chain.content.transactions import VerifiedTransaction, decode_transaction, sign_transaction
+from chain.protocol.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
+from chain.register.statekeys import RULES_KEY
+from chain.tree.statetree import Proof, StateTree
 from p2p.handshake import decode_hello, decode_peers, encode_hello, encode_peers
 
 KEY = SecretKey(bytes(range(32)))

@@ -13,15 +13,15 @@ from subprocess import PIPE
 import psutil
 import trio
 
-from chain.blockchain import Blockchain
-from chain.blocks import encode_block
-from chain.errors import InvariantBroken, OperatorError
-from chain.events import SigningState
-from chain.genesis import Genesis
-from chain.heard import Heard
-from chain.mempool import Mempool
-from chain.production import Producer
-from chain.statements import NO_TAG
+from chain.base.errors import InvariantBroken, OperatorError
+from chain.branches.blockchain import Blockchain
+from chain.consensus.statements import NO_TAG
+from chain.content.blocks import encode_block
+from chain.content.genesis import Genesis
+from chain.protocol.events import SigningState
+from chain.protocol.heard import Heard
+from chain.protocol.mempool import Mempool
+from chain.protocol.production import Producer
 from scripts.bench_parts.chainwork import validator_secrets, verify_rate
 from scripts.bench_parts.figures import Figure
 from scripts.console import progress

@@ -14,19 +14,19 @@ from pathlib import Path
 import psutil
 import trio
 
-from chain.actions import Enrol
-from chain.blockchain import Blockchain
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey
-from chain.policy import shipped_policy
-from chain.production import Producer
-from chain.statements import NO_TAG
-from chain.storage import Storage
-from chain.stored import trusted_block
-from chain.transactions import VerifiedTransaction, decode_transaction, sign_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.branches.blockchain import Blockchain
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis, found_genesis, load_genesis
+from chain.content.policy import shipped_policy
+from chain.content.transactions import VerifiedTransaction, decode_transaction, sign_transaction
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.disk.stored import trusted_block
+from chain.protocol.events import Commit, SigningState
+from chain.protocol.production import Producer
 from p2p.client import STATUS, AsyncClient, NodeStatus, announced, submit_all
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.bench_parts.figures import Figure
 from scripts.growth_parts.study import Row
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.growth_parts.study import Row
 
 # Told apart also by those who see colours differently (Okabe and Ito); a mark for each, too.

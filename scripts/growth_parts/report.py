@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import log2
 from pathlib import Path
 
-from chain.actions import FileRecord
-from chain.errors import OperatorError
-from chain.keys import SecretKey
-from chain.transactions import sign_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.content.actions import FileRecord
+from chain.content.transactions import sign_transaction
 from scripts.bench_parts.figures import Figure
 from scripts.chain_view import Sheet
 from scripts.growth_parts.kept import Kept

@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import psutil
 
-from chain.actions import Rate
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.events import SigningState
-from chain.genesis import load_genesis
-from chain.messages import Status
-from chain.production import Producer
-from chain.reader import Reader
-from chain.statements import NO_TAG
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Rate
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.storage import Storage
+from chain.protocol.events import SigningState
+from chain.protocol.messages import Status
+from chain.protocol.production import Producer
 from p2p.local.process import calm_collector
 from scripts.bench_parts.chainwork import Importer, extend, status_of, unsigned, verify_rate
 from scripts.bench_parts.mixed import MAKER

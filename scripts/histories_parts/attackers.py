@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from chain.actions import (
+from chain.content.actions import (
     ANNUL,
     APPEAL,
     ASK,
@@ -44,7 +44,7 @@ from chain.actions import (
     Statement,
     Veto,
 )
-from chain.proposals import Amend, Judge, Restore, Suspend
+from chain.content.proposals import Amend, Judge, Restore, Suspend
 from scripts.histories_parts.deeds_about_records import AboutRecords
 from scripts.histories_parts.deeds_of_members import OfMembers
 from scripts.histories_parts.deeds_of_validators import OfValidators

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import arbiters, authorities, deadlines, effects, governance, objections, records, registry, terms
-from chain.actions import UPHOLD, Object, Rule
-from chain.draft import Draft
-from chain.electorate import Electorate
-from chain.entries import ACTIVE, DRAWN, Authority, Record
-from chain.policy import Policy
-from chain.statekeys import RULES_KEY
+from chain.consensus.electorate import Electorate
+from chain.content.actions import UPHOLD, Object, Rule
+from chain.content.policy import Policy
+from chain.register import arbiters, authorities, deadlines, effects, governance, objections, records, registry, terms
+from chain.register.draft import Draft
+from chain.register.entries import ACTIVE, DRAWN, Authority, Record
+from chain.register.statekeys import RULES_KEY
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
 

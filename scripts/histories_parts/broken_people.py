@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import annulments, arbiters, leaving, markers, members, offices, recovery, registry, terms
-from chain.actions import CONTEST, GRANT, UPHOLD, Annul, Recover
-from chain.draft import Draft
-from chain.entries import Member
-from chain.errors import Refused
-from chain.identities import IN_HEARING, Annulment, Guardians, left_key, recovery_key
-from chain.statekeys import account_key, member_key
+from chain.base.errors import Refused
+from chain.content.actions import CONTEST, GRANT, UPHOLD, Annul, Recover
+from chain.content.identities import IN_HEARING, Annulment, Guardians, left_key, recovery_key
+from chain.register import annulments, arbiters, leaving, markers, members, offices, recovery, registry, terms
+from chain.register.draft import Draft
+from chain.register.entries import Member
+from chain.register.statekeys import account_key, member_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import markers, quotas, ratings, registry
-from chain.actions import Rate, Retract
-from chain.draft import Draft
-from chain.entries import UNDISPUTED, Member, Rating
-from chain.errors import Refused
-from chain.policy import Policy
-from chain.statekeys import member_key, rating_key
+from chain.base.errors import Refused
+from chain.content.actions import Rate, Retract
+from chain.content.policy import Policy
+from chain.register import markers, quotas, ratings, registry
+from chain.register.draft import Draft
+from chain.register.entries import UNDISPUTED, Member, Rating
+from chain.register.statekeys import member_key, rating_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
 

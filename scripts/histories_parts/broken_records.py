@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chain import attributes, deadlines, effects, markers, objections, records, registry, repairs, terms
-from chain.draft import Draft
-from chain.entries import REPAIR_ASKED, STANDING, Member, Record
-from chain.policy import Policy
-from chain.statekeys import ATTRIBUTES, member_key
+from chain.content.policy import Policy
+from chain.register import attributes, deadlines, effects, markers, objections, records, registry, repairs, terms
+from chain.register.draft import Draft
+from chain.register.entries import REPAIR_ASKED, STANDING, Member, Record
+from chain.register.statekeys import ATTRIBUTES, member_key
 from scripts.histories_parts.broken_rule import Break, Patch, nothing
 
 

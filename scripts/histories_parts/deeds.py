@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from random import Random
 
-from chain.actions import Approve, Enrol, Propose
-from chain.genesis import Genesis
-from chain.proposals import ALL_RIGHTS, Accredit
+from chain.content.actions import Approve, Enrol, Propose
+from chain.content.genesis import Genesis
+from chain.content.proposals import ALL_RIGHTS, Accredit
 from scripts.histories_parts.attackers import Attackers
 from scripts.histories_parts.hand import FOREVER, Deed
 from scripts.recount.rules import Recount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import Answer, Appeal, Attest, FileRecord, Object, Reopen, Repair, Rule
+from chain.content.actions import Answer, Appeal, Attest, FileRecord, Object, Reopen, Repair, Rule
 from scripts.histories_parts.hand import Deed, Hand
 from scripts.recount.lives import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, STANDING
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import (
+from chain.content.actions import (
     Annul,
     Dispute,
     Enrol,

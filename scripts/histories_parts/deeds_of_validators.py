@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from chain.actions import AUDIT, Anchor, Approve, Consent, Evidence, Lost, Propose
-from chain.amendments import needed_notice_days
-from chain.attestations import VERSION as ATTESTATION_VERSION
-from chain.codec import encode
-from chain.headers import VERSION as HEADER_VERSION
-from chain.proposals import (
+from chain.base.codec import encode
+from chain.consensus.attestations import VERSION as ATTESTATION_VERSION
+from chain.consensus.headers import VERSION as HEADER_VERSION
+from chain.consensus.statements import NO_TAG, TAG_BYTES
+from chain.content.actions import AUDIT, Anchor, Approve, Consent, Evidence, Lost, Propose
+from chain.content.amendments import needed_notice_days
+from chain.content.proposals import (
     ALL_RIGHTS,
     Accredit,
     AddValidator,
@@ -26,7 +27,6 @@ from chain.proposals import (
     ReweighValidator,
     Suspend,
 )
-from chain.statements import NO_TAG, TAG_BYTES
 from scripts.histories_parts.hand import FOREVER, Deed, Hand
 from scripts.histories_parts.policies import amendment
 from scripts.recount.lives import OPEN, REVOKED, SUSPENDED

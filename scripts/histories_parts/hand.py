@@ -8,11 +8,11 @@ from hashlib import sha256
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from chain.actions import Action
-from chain.genesis import Genesis
-from chain.identities import commitment_of
-from chain.keys import SecretKey
-from chain.policy import Policy
+from chain.base.keys import SecretKey
+from chain.content.actions import Action
+from chain.content.genesis import Genesis
+from chain.content.identities import commitment_of
+from chain.content.policy import Policy
 from scripts.recount.lives import Record
 from scripts.recount.rules import Recount
 

@@ -8,21 +8,21 @@ from itertools import islice
 from random import Random
 from typing import Any, NamedTuple
 
-from chain import registry
-from chain.actions import Action
-from chain.ballots import make_ballot
-from chain.blocks import Block
-from chain.electorate import Decision, Electorate, Gate, Tag, validator_set
-from chain.entries import Rating, Record
-from chain.errors import Disposition, InvariantBroken, Refused
-from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader
-from chain.ledger import Ledger, decided
-from chain.restart import SALT_BYTES, Restart
-from chain.scores import explain, standing
-from chain.statekeys import read_rating_key, read_record_key
-from chain.statements import NO_TAG
-from chain.transactions import Transaction, VerifiedTransaction
+from chain.base.errors import Disposition, InvariantBroken, Refused
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.ballots import make_ballot
+from chain.consensus.electorate import Decision, Electorate, Gate, Tag, validator_set
+from chain.consensus.headers import Header, VerifiedHeader
+from chain.consensus.restart import SALT_BYTES, Restart
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Action
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.transactions import Transaction, VerifiedTransaction
+from chain.register import registry
+from chain.register.entries import Rating, Record
+from chain.register.scores import explain, standing
+from chain.register.statekeys import read_rating_key, read_record_key
 from scripts.histories_parts.deeds import Deeds
 from scripts.histories_parts.hand import Deed, key
 from scripts.histories_parts.policies import SLOT_MS, random_policy
@@ -216,7 +216,7 @@ class History:
 
 
 def _entries_by_member(ledger: Ledger) -> dict[bytes, tuple[list[Any], list[Any]]]:
-    """``(records, ratings)`` about each member, as :func:`chain.scores.explain` takes them."""
+    """``(records, ratings)`` about each member, as :func:`chain.register.scores.explain` takes them."""
     view = ledger.view()
     about: dict[bytes, tuple[list[Any], list[Any]]] = {}
     for entry_key in ledger.state:

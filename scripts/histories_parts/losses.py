@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from chain.actions import MAINTAIN, Answer, Approve, Propose, Rule
-from chain.entries import DRAWN, MAINTAINED, OBJECTED, Record
-from chain.statekeys import MEMBERS
+from chain.content.actions import MAINTAIN, Answer, Approve, Propose, Rule
+from chain.register.entries import DRAWN, MAINTAINED, OBJECTED, Record
+from chain.register.statekeys import MEMBERS
 from scripts.histories_parts.steps import Step
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import (
+from chain.content.actions import (
     APPEAL,
     GRANT,
     RECOVERY,
@@ -18,9 +18,9 @@ from chain.actions import (
     Rotate,
     Veto,
 )
-from chain.entries import ACTIVE, DISPUTED, MAINTAINED, SUSPENDED, Rating
-from chain.identities import ANNULMENTS, RECOVERIES, Recovery
-from chain.statekeys import ACCOUNTS, AUTHORITIES, MEMBERS, RATINGS, read_rating_key
+from chain.content.identities import ANNULMENTS, RECOVERIES, Recovery
+from chain.register.entries import ACTIVE, DISPUTED, MAINTAINED, SUSPENDED, Rating
+from chain.register.statekeys import ACCOUNTS, AUTHORITIES, MEMBERS, RATINGS, read_rating_key
 from scripts.histories_parts.losses import decisions
 from scripts.histories_parts.steps import Doubt, Office, Past, Step, asks
 

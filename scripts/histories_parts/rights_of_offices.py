@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chain.actions import Approve, Propose
-from chain.entries import ACTIVE, SUSPENDED
-from chain.statekeys import AUTHORITIES
+from chain.content.actions import Approve, Propose
+from chain.register.entries import ACTIVE, SUSPENDED
+from chain.register.statekeys import AUTHORITIES
 from scripts.histories_parts.losses import decisions
 from scripts.histories_parts.right import right
 from scripts.histories_parts.steps import Past, Step

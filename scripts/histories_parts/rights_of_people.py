@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import (
+from chain.content.actions import (
     CONTEST,
     GRANT,
     UNDO,
@@ -25,12 +25,12 @@ from chain.actions import (
     Rotate,
     Rule,
 )
-from chain.blocks import MAX_BLOCK_TRANSACTIONS
-from chain.entries import ANSWERED, DISPUTED, REVOKED, Member
-from chain.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
-from chain.offices import holds_office
-from chain.scores import standing as shown
-from chain.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
+from chain.content.blocks import MAX_BLOCK_TRANSACTIONS
+from chain.content.identities import ANNULMENTS, GUARDIANS, LEAVINGS, RECOVERIES, Leaving, commitment_of, left_key
+from chain.register.entries import ANSWERED, DISPUTED, REVOKED, Member
+from chain.register.offices import holds_office
+from chain.register.scores import standing as shown
+from chain.register.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RATINGS, RECORDS, SUMS, read_rating_key
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import document, standing, unrated
 from scripts.histories_parts.steps import Past, Step, asks

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from chain.actions import Attest, FileRecord, Object, Reopen
-from chain.entries import ACTIVE, DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, STANDING, Held, Record
-from chain.policy import Policy
-from chain.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RULES_KEY
+from chain.content.actions import Attest, FileRecord, Object, Reopen
+from chain.content.policy import Policy
+from chain.register.entries import (
+    ACTIVE,
+    DRAWN,
+    MAINTAINED,
+    OBJECTED,
+    REPAIR_ASKED,
+    REPAIR_DRAWN,
+    STANDING,
+    Held,
+    Record,
+)
+from chain.register.statekeys import ATTRIBUTES, AUTHORITIES, MEMBERS, RULES_KEY
 from scripts.histories_parts.losses import is_contested, takes_something
 from scripts.histories_parts.right import right
 from scripts.histories_parts.standings import standing

@@ -15,18 +15,18 @@ from itertools import chain, islice
 from random import Random
 from unittest.mock import patch
 
-from chain import leaving, registry
-from chain.ballots import make_ballot
-from chain.blocks import Block
-from chain.draft import Draft
-from chain.electorate import Electorate, validator_set
-from chain.errors import Reason, Refused
-from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader
-from chain.ledger import Ledger, decided
-from chain.policy import Policy, read_policy
-from chain.statements import NO_TAG
-from chain.transactions import Transaction, VerifiedTransaction
+from chain.base.errors import Reason, Refused
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.ballots import make_ballot
+from chain.consensus.electorate import Electorate, validator_set
+from chain.consensus.headers import Header, VerifiedHeader
+from chain.consensus.statements import NO_TAG
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.policy import Policy, read_policy
+from chain.content.transactions import Transaction, VerifiedTransaction
+from chain.register import leaving, registry
+from chain.register.draft import Draft
 from scripts.histories_parts.hand import Deed, key
 from scripts.histories_parts.history import Outcome, Violation, claim
 from scripts.histories_parts.policies import SLOT_MS

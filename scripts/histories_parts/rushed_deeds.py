@@ -8,7 +8,8 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
-from chain.actions import (
+from chain.consensus.statements import NO_TAG, TAG_BYTES
+from chain.content.actions import (
     ANNUL,
     APPEAL,
     CONTEST,
@@ -44,13 +45,10 @@ from chain.actions import (
     Statement,
     Veto,
 )
-from chain.amendments import needed_notice_days
-from chain.arbiters import annulment_case, drawn, record_case
-from chain.draft import Draft
-from chain.entries import Motion, Record
-from chain.identities import BEFORE_ARBITER, IN_HEARING, commitment_of, left_key
-from chain.policy import Policy
-from chain.proposals import (
+from chain.content.amendments import needed_notice_days
+from chain.content.identities import BEFORE_ARBITER, IN_HEARING, commitment_of, left_key
+from chain.content.policy import Policy
+from chain.content.proposals import (
     ALL_RIGHTS,
     Accredit,
     AddValidator,
@@ -66,7 +64,9 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
-from chain.statements import NO_TAG, TAG_BYTES
+from chain.register.arbiters import annulment_case, drawn, record_case
+from chain.register.draft import Draft
+from chain.register.entries import Motion, Record
 from scripts.histories_parts.hand import FOREVER, Deed, key
 from scripts.histories_parts.policies import amendment
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from chain.state import decode_entry
+from chain.register.state import decode_entry
 
 Entries = Mapping[bytes, Any]
 _OPEN = 0

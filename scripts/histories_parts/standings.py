@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from chain.entries import Member
-from chain.policy import Policy
+from chain.content.policy import Policy
+from chain.register.entries import Member
 from scripts.recount.standing import Standing, heard, stands
 
 # A history knows few policies.

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chain.actions import ANNUL, ASK, Action, Annul, FileRecord, Leave, Rate, Reopen, Repair, Retract
-from chain.draft import Draft
-from chain.entries import Entry, Record
-from chain.policy import Policy
-from chain.statekeys import read_record_key
+from chain.content.actions import ANNUL, ASK, Action, Annul, FileRecord, Leave, Rate, Reopen, Repair, Retract
+from chain.content.policy import Policy
+from chain.register.draft import Draft
+from chain.register.entries import Entry, Record
+from chain.register.statekeys import read_record_key
 
 Name = tuple[bytes, int]
 

@@ -9,20 +9,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from chain.actions import Action
-from chain.blocks import Block
-from chain.chronicle import block_document, transaction_document
-from chain.documents import Document, member_document, rating_document, record_document
-from chain.draft import Happening, Parent
-from chain.entries import Authority, Member, Motion, Rating, Record
-from chain.genesis import Genesis
-from chain.history import Execution, Step
-from chain.institutions import authority_document, motion_document
-from chain.keys import did_from_key
-from chain.ledger import Ledger
-from chain.scores import standing
-from chain.state import decode_entry
-from chain.statekeys import (
+from chain.base.keys import did_from_key
+from chain.branches.ledger import Ledger
+from chain.consensus.votecodec import encode_votes
+from chain.consensus.votes import Votes
+from chain.content.actions import Action
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.transactions import Transaction
+from chain.disk.history import Execution, Step
+from chain.documents.chronicle import block_document, transaction_document
+from chain.documents.institutions import authority_document, motion_document
+from chain.documents.people import Document, member_document, rating_document, record_document
+from chain.documents.words import category_name, time_of
+from chain.register.draft import Happening, Parent
+from chain.register.entries import Authority, Member, Motion, Rating, Record
+from chain.register.scores import standing
+from chain.register.state import decode_entry
+from chain.register.statekeys import (
     AUTHORITIES,
     CLOCK_KEY,
     MEMBERS,
@@ -35,11 +39,7 @@ from chain.statekeys import (
     read_rating_key,
     read_record_key,
 )
-from chain.transactions import Transaction
-from chain.view import StateView
-from chain.votecodec import encode_votes
-from chain.votes import Votes
-from chain.words import category_name, time_of
+from chain.register.view import StateView
 from scripts.index_parts import tables
 
 # More than a block can hold, so that a height and a place in it make one number.
@@ -95,7 +95,8 @@ class Book:
     def read(self, blocks: Iterable[Block]) -> Batch:
         """The rows of the next blocks.
 
-        Raises :class:`chain.errors.Refused` where a block does not lead to its state root: the book is of no use then.
+        Raises :class:`chain.base.errors.Refused` where a block does not lead to its state root: the book is of no use
+        then.
         """
         batch, changed, is_everything = Batch(), set[bytes](), False
         for block in blocks:

@@ -12,10 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from chain.documents import Document
-from chain.errors import OperatorError
-from chain.places import SCHEMES
-from chain.postgres import PATIENCE, first_line
+from chain.base.errors import OperatorError
+from chain.disk.places import SCHEMES
+from chain.disk.postgres import PATIENCE, first_line
+from chain.documents.people import Document
 from scripts.index_parts.tables import TABLES, VIEWS, Table
 
 

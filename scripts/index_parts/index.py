@@ -6,10 +6,10 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import NamedTuple
 
-from chain.blocks import Block
-from chain.documents import Document
-from chain.errors import OperatorError, Refused
-from chain.votecodec import decode_votes
+from chain.base.errors import OperatorError, Refused
+from chain.consensus.votecodec import decode_votes
+from chain.content.blocks import Block
+from chain.documents.people import Document
 from p2p.client import NodeAway
 from scripts.index_parts.book import Batch, Book, Position, block_row
 from scripts.index_parts.database import Database, Transaction

@@ -21,7 +21,8 @@ _AT_ONCE = 256
 def export(database: Database, folder: Path, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """Write the days that are complete and not there yet; which they are.
 
-    ``tell`` is told of each one before.  Raises :class:`chain.errors.OperatorError`, and ``OSError`` for the folder.
+    ``tell`` is told of each one before.  Raises :class:`chain.base.errors.OperatorError`, and ``OSError`` for the
+    folder.
     """
     with database.transaction() as transaction:
         query = "SELECT DISTINCT day FROM blocks WHERE final AND day < (SELECT day FROM position) ORDER BY day"

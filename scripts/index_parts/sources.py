@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from chain.blocks import Block
-from chain.errors import OperatorError, Refused
-from chain.genesis import Genesis
-from chain.stored import trusted_block
+from chain.base.errors import OperatorError, Refused
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.disk.stored import trusted_block
 from p2p.client import GENESIS, STATUS, Client
 from p2p.local.endpoints import ENDPOINTS
 from scripts.chain_view import home_in, open_view

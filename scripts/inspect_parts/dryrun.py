@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from chain.amendments import amendment_fault, needed_notice_days, worsenings
-from chain.documents import all_records, members
-from chain.keys import did_from_key
-from chain.policy import Policy
-from chain.scores import standing
-from chain.view import StateView
-from chain.words import policy_changes
+from chain.base.keys import did_from_key
+from chain.content.amendments import amendment_fault, needed_notice_days, worsenings
+from chain.content.policy import Policy
+from chain.documents.people import all_records, members
+from chain.documents.words import policy_changes
+from chain.register.scores import standing
+from chain.register.view import StateView
 
 
 class Move(NamedTuple):

@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from chain.documents import Document
-from chain.entries import Motion
-from chain.errors import OperatorError
-from chain.inspection import View
-from chain.language import SCORE_LIMIT
-from chain.policy import Policy, load_policy, read_policy
-from chain.proposals import Amend, decode_proposal
-from chain.statekeys import motion_key
-from chain.view import read_policy_text
-from chain.words import policy_changes
+from chain.base.errors import OperatorError
+from chain.content.language import SCORE_LIMIT
+from chain.content.policy import Policy, load_policy, read_policy
+from chain.content.proposals import Amend, decode_proposal
+from chain.disk.inspection import View
+from chain.documents.people import Document
+from chain.documents.words import policy_changes
+from chain.register.entries import Motion
+from chain.register.statekeys import motion_key
+from chain.register.view import read_policy_text
 from p2p.local.endpoints import ARBITERS, AUTHORITIES, MOTIONS, POLICY
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import short_did

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from chain.entries import STATUS_NAMES, Record
-from chain.errors import OperatorError, Reason, Refused
-from chain.genesis import Genesis, load_genesis
-from chain.inspection import View
-from chain.keys import did_from_key
-from chain.proof import MAX_FILE_BYTES, Proven, check_evidence
-from chain.prover import prove
-from chain.sources import StoredState
-from chain.words import category_name, time_of
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key
+from chain.content.genesis import Genesis, load_genesis
+from chain.disk.inspection import View
+from chain.disk.sources import StoredState
+from chain.documents.proof import MAX_FILE_BYTES, Proven, check_evidence
+from chain.documents.prover import prove
+from chain.documents.words import category_name, time_of
+from chain.register.entries import STATUS_NAMES, Record
 from scripts.chain_view import Finding, facts, sheet
 from scripts.inspect_parts.question import inspect_chain, look, show
 

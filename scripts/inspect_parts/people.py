@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from chain.documents import Document
-from chain.entries import STATUS_NAMES
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
+from chain.documents.people import Document
+from chain.register.entries import STATUS_NAMES
 from p2p.local.endpoints import EXPLANATION, HISTORY, LISTS, MEMBER, MEMBERS, OBJECTIONS, RECORDS, TIERS, TOP
 from scripts.chain_view import Finding, Sheet, as_of, facts, sheet
 from scripts.console import Share, remark, short_did

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 try:
     from matplotlib import rc_context

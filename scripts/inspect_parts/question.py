@@ -14,11 +14,11 @@ from typing import Any
 
 import click
 
-from chain.answers import ALL
-from chain.database import corrupt
-from chain.documents import Document
-from chain.errors import InvariantBroken, OperatorError, Refused
-from chain.inspection import View
+from chain.base.errors import InvariantBroken, OperatorError, Refused
+from chain.disk.answers import ALL
+from chain.disk.database import corrupt
+from chain.disk.inspection import View
+from chain.documents.people import Document
 from p2p import client
 from p2p.client import Client, NodeAway
 from p2p.local import commandline

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from chain.blocktree import TreeNode
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.branches.blocktree import TreeNode
 from scripts.simulation.byzantine import STRATEGIES
 from scripts.simulation.history import History
 from scripts.simulation.node import SimulatedNode

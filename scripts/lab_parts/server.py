@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.pages import MEDIA_TYPES
 from scripts.lab_parts.engine import ROOT, engine
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from chain.actions import Approve, Consent, Propose
-from chain.blocks import Block
-from chain.genesis import Genesis
-from chain.keys import SecretKey
-from chain.proposals import ReplaceValidator
-from chain.transactions import VerifiedTransaction
+from chain.base.keys import SecretKey
+from chain.content.actions import Approve, Consent, Propose
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.proposals import ReplaceValidator
+from chain.content.transactions import VerifiedTransaction
 from scripts.manifest_parts.things import Manifest, Replace
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import Director

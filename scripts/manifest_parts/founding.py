@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from chain.actions import Enrol
-from chain.genesis import Genesis, found_genesis
-from chain.keys import SecretKey
-from chain.policy import shipped_policy
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.transactions import VerifiedTransaction, sign_transaction
 from scripts.manifest_parts.things import Manifest
 from scripts.replay import node_seed
 
@@ -25,7 +25,7 @@ def secrets_of(manifest: Manifest) -> dict[str, SecretKey]:
 
 
 def genesis_of(manifest: Manifest, genesis_time_ms: int) -> Genesis:
-    """The genesis.  Raises :class:`~chain.errors.OperatorError`."""
+    """The genesis.  Raises :class:`~chain.base.errors.OperatorError`."""
     secrets = secrets_of(manifest)
     return found_genesis(
         "manifest",

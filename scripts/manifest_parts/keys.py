@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
-from chain.tables import FieldPath, Table
+from chain.content.tables import FieldPath, Table
 
 T = TypeVar("T")
 
@@ -170,7 +170,7 @@ def keys_of(thing: type[Any]) -> list[Field[Any]]:
 
 
 def read_thing(thing: type[T], value: Any, path: FieldPath, known: Known, beside: Sequence[str] = ()) -> T:
-    """A thing from its table, which may also hold ``beside``.  Raises :class:`~chain.tables.Mistake`."""
+    """A thing from its table, which may also hold ``beside``.  Raises :class:`~chain.content.tables.Mistake`."""
     items = keys_of(thing)
     table = Table(value, [*beside, *(item.name for item in items)], path)
     return thing(**{item.name: item.metadata["kind"].read(table, item.name, known) for item in items})

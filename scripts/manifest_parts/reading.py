@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chain.errors import OperatorError
-from chain.tables import FieldPath, Mistake, Table, line_of, read_text
+from chain.base.errors import OperatorError
+from chain.content.tables import FieldPath, Mistake, Table, line_of, read_text
 from p2p.local.config import parse_toml
 from scripts.manifest_parts.drawing import draw
 from scripts.manifest_parts.keys import Known, keys_of, read_thing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chain.tables import FieldPath, Mistake
+from chain.content.tables import FieldPath, Mistake
 from scripts.manifest_parts.things import (
     Attack,
     Clock,

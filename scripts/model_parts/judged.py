@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from unittest.mock import patch
 
-from chain import attestations, electorate
-from chain.attestations import Carried, sign_attestation
-from chain.ballots import Ballot, decode_ballot, make_ballot
-from chain.electorate import Decision, Gate, Joint, ValidatorSet
-from chain.errors import Reason, Refused
-from chain.headers import Header, sign_header
-from chain.judgement import check_ballot, judge
-from chain.keys import KEY_BYTES, SecretKey
-from chain.statements import TAG_BYTES
-from chain.votes import ROUNDS, Votes
+from chain.base.errors import Reason, Refused
+from chain.base.keys import KEY_BYTES, SecretKey
+from chain.consensus import attestations, electorate
+from chain.consensus.attestations import Carried, sign_attestation
+from chain.consensus.ballots import Ballot, decode_ballot, make_ballot
+from chain.consensus.electorate import Decision, Gate, Joint, ValidatorSet
+from chain.consensus.headers import Header, sign_header
+from chain.consensus.judgement import check_ballot, judge
+from chain.consensus.statements import TAG_BYTES
+from chain.consensus.votes import ROUNDS, Votes
 from tests.model.scenarios import KINDS
 from tests.model.traces import Expected, Trace, TracedAttestation, TracedBlock, TracedDecision, trace_of_seed
 

@@ -10,13 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from chain import electorate
-from chain.blocks import Block
-from chain.electorate import Decision
-from chain.errors import Refused
-from chain.genesis import Genesis
-from chain.judgement import judge
-from chain.votes import ROUNDS, Votes
+from chain.base.errors import Refused
+from chain.consensus import electorate
+from chain.consensus.electorate import Decision
+from chain.consensus.judgement import judge
+from chain.consensus.votes import ROUNDS, Votes
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
 from scripts.model_parts.judged import expected_of
 from scripts.simulation.byzantine import STRATEGIES
 from scripts.simulation.history import History

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 
-from chain.actions import FileRecord
-from chain.blocks import Block
-from chain.draft import Draft
-from chain.entries import AUTHORITY_STATUS_NAMES, Rating, Record
-from chain.errors import InvariantBroken
-from chain.genesis import Genesis
-from chain.keys import did_from_key
-from chain.scores import Line, explain, standing
-from chain.state import decode_entry
-from chain.statekeys import RATINGS, read_rating_key, read_record_key
+from chain.base.errors import InvariantBroken
+from chain.base.keys import did_from_key
+from chain.content.actions import FileRecord
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.register.draft import Draft
+from chain.register.entries import AUTHORITY_STATUS_NAMES, Rating, Record
+from chain.register.scores import Line, explain, standing
+from chain.register.state import decode_entry
+from chain.register.statekeys import RATINGS, read_rating_key, read_record_key
 from scripts.recount.book import Book
 from scripts.recount.entries import differences
 from scripts.recount.follow import recount_of

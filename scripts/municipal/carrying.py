@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from chain.actions import Approve, Consent, Propose
-from chain.errors import OperatorError
-from chain.proposals import Accredit, Amend, Proposal
+from chain.base.errors import OperatorError
+from chain.content.actions import Approve, Consent, Propose
+from chain.content.proposals import Accredit, Amend, Proposal
 from scripts.municipal.cast import Player
 from scripts.municipal.scenes import Do, Scene, Until
 from scripts.municipal.stage import Stage

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain.actions import (
+from chain.base.errors import Reason
+from chain.content.actions import (
     ASK,
     CORRECT,
     MAINTAIN,
@@ -18,7 +19,6 @@ from chain.actions import (
     Rule,
     Statement,
 )
-from chain.errors import Reason
 from scripts.municipal.cast import Player
 from scripts.municipal.scenes import Do, Scene, Until
 from scripts.municipal.stage import Stage, digest

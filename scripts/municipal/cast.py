@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from chain.keys import SecretKey
-from chain.proposals import ARBITER, REGISTRAR
+from chain.base.keys import SecretKey
+from chain.content.proposals import ARBITER, REGISTRAR
 
 MEMBERS = 200
 # One rules, and three others on an appeal.

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from chain.blocks import Block
-from chain.errors import Refused
-from chain.genesis import Genesis
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.errors import Refused
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.transactions import VerifiedTransaction, sign_transaction
 from scripts.municipal.cast import Company
 from scripts.municipal.scenes import Chapter, Do, Scene, Step, Until
 from scripts.municipal.telling import sentence_of, summary_of

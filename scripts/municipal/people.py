@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chain.actions import RECOVER, STRIKE, Action, Enrol, Leave, NameGuardians, Recover, Rotate, Statement
-from chain.consents import sign_consent, sign_recovery, sign_rotation
-from chain.errors import Reason
-from chain.identities import commitment_of
+from chain.base.errors import Reason
+from chain.content.actions import RECOVER, STRIKE, Action, Enrol, Leave, NameGuardians, Recover, Rotate, Statement
+from chain.content.consents import sign_consent, sign_recovery, sign_rotation
+from chain.content.identities import commitment_of
 from scripts.municipal.casework import Casework
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.scenes import Do, Scene, Until

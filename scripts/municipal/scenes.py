@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from chain.actions import Action
-from chain.errors import Reason
+from chain.base.errors import Reason
+from chain.content.actions import Action
 from scripts.municipal.cast import Player
 
 Condition: TypeAlias = Callable[[], bool]

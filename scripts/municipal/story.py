@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from chain.actions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW
-from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import Amend, ReplaceValidator, Restore
+from chain.content.actions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW
+from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.proposals import Amend, ReplaceValidator, Restore
 from scripts.municipal.carrying import Carrying
 from scripts.municipal.casework import GENERAL, MINOR, SERIOUS
 from scripts.municipal.people import People

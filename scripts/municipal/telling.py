@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chain.actions import STRIKE
+from chain.content.actions import STRIKE
 from scripts.municipal.cast import Company
 from scripts.recount.book import Book, Event
 from scripts.recount.lives import COUNTING, DISPUTED, Row

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import remark
 from scripts.mutants_parts.breaks import Mutant
 from scripts.mutants_parts.forks import Job, Result
@@ -26,7 +26,13 @@ CACHE = ROOT / ".mutants" / "reach.json"
 FOLDERS = ("tests/unit/chain", "tests/property", "tests/scenarios")
 
 # What a test's reach depends on beside its own text.
-_GROUND = ("chain/*.py", "chain/policies/*", "tests/conftest.py", "tests/support/*.py", "tests/scenarios/crafting.py")
+_GROUND = (
+    "chain/**/*.py",
+    "chain/policies/*",
+    "tests/conftest.py",
+    "tests/support/*.py",
+    "tests/scenarios/crafting.py",
+)
 
 _working: set[subprocess.Popen[str]] = set()
 
@@ -68,15 +74,15 @@ class Reach:
         among them: these come first, then the fastest.
         """
         module, lines = mutant.path.stem, _lines(mutant)
-        mirror = f"tests/unit/chain/test_{module}.py"
+        mirror = f"/test_{module}.py"
         late, early = [], []
-        for test in sorted(self.tests, key=lambda test: (test.file != mirror, test.cpu_s)):
+        for test in sorted(self.tests, key=lambda test: (not test.file.endswith(mirror), test.cpu_s)):
             if not lines.isdisjoint(self.collected[test.file].get(module, ())):
                 if module in test.lines or not test.lines:  # or it looks at what the import made
                     early.append(test)
             elif not lines.isdisjoint(test.lines.get(module, ())):
                 late.append(test)
-        return ([], early + late) if early and early[0].file == mirror else (late, early)
+        return ([], early + late) if early and early[0].file.endswith(mirror) else (late, early)
 
 
 def _lines(mutant: Mutant) -> frozenset[int]:
@@ -88,7 +94,7 @@ def reach(processes: int) -> Reach:
 
     Raises :class:`OperatorError` if a test fails with nothing broken.
     """
-    files = sorted(str(file.relative_to(ROOT)) for folder in FOLDERS for file in (ROOT / folder).glob("test_*.py"))
+    files = sorted(str(file.relative_to(ROOT)) for folder in FOLDERS for file in (ROOT / folder).rglob("test_*.py"))
     ground = _digest(path for pattern in _GROUND for path in sorted(ROOT.glob(pattern)))
     cached = json.loads(CACHE.read_text("ascii")) if CACHE.exists() else {}
     measured = {}

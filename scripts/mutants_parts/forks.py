@@ -105,11 +105,20 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+def _name_of(path: Path) -> str:
+    """The module in a file of a package, however deep that is."""
+    names = [path.stem]
+    while (path.parent / "__init__.py").exists():
+        path = path.parent
+        names.insert(0, path.name)
+    return ".".join(names)
+
+
 class Broken(importlib.abc.MetaPathFinder):
     """Finds one module with a mutant in it."""
 
     def __init__(self, path: Path, number: int) -> None:
-        self.name, self.path, self.number = f"{path.parent.name}.{path.stem}", path, number
+        self.name, self.path, self.number = _name_of(path), path, number
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -54,7 +54,7 @@ class Lines:
 
 
 def _watch(code: CodeType) -> Watched | None:
-    if Path(code.co_filename).parent != CHAIN:
+    if Path(code.co_filename).parent.parent != CHAIN:
         return None
     lines = frozenset(line for _, _, line in code.co_lines() if line)
     left = set(lines)

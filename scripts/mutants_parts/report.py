@@ -23,7 +23,7 @@ In each module of `chain/`, {how} at a time is broken: a comparison, a bound, a 
 mutant is noticed if a unit, property or scenario test of the chain fails or hangs. What survives is listed below with
 the reason why nothing can or need notice it, as far as there is one.
 
-    python scripts/mutants.py chain.votes
+    python scripts/mutants.py chain.consensus.votes
 
 | module | mutants tried | noticed | survivors |
 |---|---|---|---|
@@ -37,7 +37,9 @@ def show(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         if not verdict.noticed:
             mutant = verdict.mutant
-            click.echo(f"\nchain/{mutant.path.name}:{mutant.line}  in {mutant.function or 'the module'}")
+            click.echo(
+                f"\n{mutant.path.parent.name}/{mutant.path.name}:{mutant.line}  in {mutant.function or 'the module'}"
+            )
             click.echo(f"  - {mutant.before}\n  + {mutant.after}")
             click.echo(f"  {ARGUED.get(mutant.key) or f'{verdict.tests} tests execute it, and none noticed'}")
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from chain.actions import Enrol, Rate
-from chain.keys import SecretKey
-from chain.transactions import sign_transaction
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol, Rate
+from chain.content.transactions import sign_transaction
 from p2p.local.process import calm_collector
 from scripts.propagation_parts.costs import COMMIT_MS, OBSERVER_UPLOAD_MBPS, VALIDATOR_UPLOAD_MBPS
 from scripts.propagation_parts.delays import Delays

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
-from chain.admission import Blamed, Dropped, Known
-from chain.events import BlockAnnounced, BlocksReceived, Event, MissingReceived, Request
-from chain.messages import MAX_BATCH_TRANSACTIONS, Announcement, RawItems
+from chain.protocol.admission import Blamed, Dropped, Known
+from chain.protocol.events import BlockAnnounced, BlocksReceived, Event, MissingReceived, Request
+from chain.protocol.messages import MAX_BATCH_TRANSACTIONS, Announcement, RawItems
 from scripts.propagation_parts import costs
 from scripts.propagation_parts.delays import Delays
 from scripts.simulation.network import Network

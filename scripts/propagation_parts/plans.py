@@ -10,7 +10,7 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import remark
 from scripts.propagation_parts.experiment import Figures, Setup, run_all
 from scripts.propagation_parts.report import Row, summarize

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.propagation_parts.delays import CITATION
 from scripts.propagation_parts.report import Row, by_degree, by_slot, sizes
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chain.events import Commit, Effect, Event, Finalized
-from chain.headers import Header
-from chain.statements import SignedStatement
+from chain.consensus.headers import Header
+from chain.consensus.statements import SignedStatement
+from chain.protocol.events import Commit, Effect, Event, Finalized
 from scripts.simulation.checks import Checks
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from chain.ballots import Ballot
-from chain.blockchain import Blockchain
-from chain.blocktree import BlockTree, Judged
-from chain.events import SigningState
-from chain.genesis import Genesis
-from chain.headers import Header
-from chain.votes import Votes
+from chain.branches.blockchain import Blockchain
+from chain.branches.blocktree import BlockTree, Judged
+from chain.consensus.ballots import Ballot
+from chain.consensus.headers import Header
+from chain.consensus.votes import Votes
+from chain.content.genesis import Genesis
+from chain.protocol.events import SigningState
 from scripts.simulation.disk import Disk
 
 Verdicts = dict[bytes, Judged]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 
 def markdown(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

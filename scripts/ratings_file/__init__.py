@@ -16,8 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from chain.errors import OperatorError
-from chain.policy import RatingCategory
+from chain.base.errors import OperatorError
+from chain.content.policy import RatingCategory
 from scripts.ratings_file.columns import WANTED, Columns, columns_in_comment, columns_of, is_header, separator_of, split
 from scripts.ratings_file.fields import read_member, read_points, read_time
 from scripts.ratings_file.unpack import Unreadable, check_line, text_lines

@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from unicodedata import normalize
 
-from chain.policy import RatingCategory
+from chain.content.policy import RatingCategory
 
 # Half of what eight bytes can number is for numbers, the other half for names.
 MAX_MEMBER = 2**63 - 1

@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from chain.entries import (
+from chain.content.identities import (
+    Annulment,
+    Guardians,
+    Leaving,
+    Left,
+    Recovery,
+    annulment_key,
+    guardians_key,
+    leaving_key,
+    left_key,
+    recovery_key,
+)
+from chain.register.entries import (
     RATING_STATUS_NAMES,
     Account,
     Attributes,
@@ -30,20 +42,8 @@ from chain.entries import (
     Tally,
     Window,
 )
-from chain.identities import (
-    Annulment,
-    Guardians,
-    Leaving,
-    Left,
-    Recovery,
-    annulment_key,
-    guardians_key,
-    leaving_key,
-    left_key,
-    recovery_key,
-)
-from chain.state import decode_entry
-from chain.statekeys import (
+from chain.register.state import decode_entry
+from chain.register.statekeys import (
     CLOCK_KEY,
     DOCKET_KEY,
     ROLL_KEY,
@@ -62,7 +62,7 @@ from chain.statekeys import (
     sum_key,
     tally_key,
 )
-from chain.validators import Change, Seat, Validators
+from chain.register.validators import Change, Seat, Validators
 from scripts.recount import council, lives
 from scripts.recount.disputes import evidence_mark
 from scripts.recount.rules import Recount

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chain.blocks import Block
-from chain.genesis import Genesis
-from chain.judgement import judge
-from chain.restart import restarted
-from chain.votes import Votes
+from chain.consensus.judgement import judge
+from chain.consensus.restart import restarted
+from chain.consensus.votes import Votes
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
 from scripts.recount.rows import recount_from, write_block
 from scripts.recount.rules import Recount
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from chain.actions import Evidence, Propose, Recover
-from chain.blocks import Block
-from chain.electorate import Electorate
-from chain.genesis import Genesis
-from chain.identities import commitment_of
-from chain.kinds import decode_statement
-from chain.policy import Policy, decode_policy
-from chain.proposals import (
+from chain.consensus.electorate import Electorate
+from chain.content.actions import Evidence, Propose, Recover
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.identities import commitment_of
+from chain.content.kinds import decode_statement
+from chain.content.policy import Policy, decode_policy
+from chain.content.proposals import (
     ARBITER,
     REGISTRAR,
     Accredit,
@@ -31,7 +31,7 @@ from chain.proposals import (
     Suspend,
     encode_proposal,
 )
-from chain.transactions import Transaction
+from chain.content.transactions import Transaction
 from scripts.recount.council import Turnout
 from scripts.recount.rules import DUE_A_BLOCK, Recount
 

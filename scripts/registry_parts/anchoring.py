@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from chain.actions import AUDIT, Anchor
-from chain.transactions import VerifiedTransaction
+from chain.content.actions import AUDIT, Anchor
+from chain.content.transactions import VerifiedTransaction
 from scripts.anchor_file import read_manifest
 from scripts.registry_parts.session import Session, sends
 

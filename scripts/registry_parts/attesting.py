@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from chain.actions import Attest
-from chain.transactions import VerifiedTransaction
+from chain.content.actions import Attest
+from chain.content.transactions import VerifiedTransaction
 from scripts.registry_parts.inputs import DID, document, find_category, read_slot
 from scripts.registry_parts.session import Session, sends
 

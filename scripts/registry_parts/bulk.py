@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TypeVar
 
-from chain.actions import FileRecord
-from chain.errors import Reason, Refused
-from chain.keys import did_from_key
-from chain.transactions import sign_transaction
+from chain.base.errors import Reason, Refused
+from chain.base.keys import did_from_key
+from chain.content.actions import FileRecord
+from chain.content.transactions import sign_transaction
 from p2p import client
 from p2p.client import STATUS, NodeAway, Query
 from p2p.following import Follower, Impossible, NotInTime, Until

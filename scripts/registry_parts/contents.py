@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from chain.actions import FileRecord
+from chain.content.actions import FileRecord
 from scripts.registry_parts.inputs import DID, document, find_category, find_points, find_severity, read_slot
 from scripts.registry_parts.session import Session
 

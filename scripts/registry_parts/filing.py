@@ -6,8 +6,20 @@ from typing import Any
 
 import click
 
-from chain.actions import APPROVE, ASK, CORRECT, DECLINE, MAINTAIN, STRIKE, UPHOLD, WITHDRAW, Answer, Repair, Rule
-from chain.transactions import VerifiedTransaction
+from chain.content.actions import (
+    APPROVE,
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    STRIKE,
+    UPHOLD,
+    WITHDRAW,
+    Answer,
+    Repair,
+    Rule,
+)
+from chain.content.transactions import VerifiedTransaction
 from scripts.registry_parts.contents import read_contents, says_what
 from scripts.registry_parts.inputs import DID, document
 from scripts.registry_parts.session import Session, sends

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from chain.chronicle import refusal_document
-from chain.errors import OperatorError
-from chain.keys import did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.documents.chronicle import refusal_document
 from p2p.following import Until
 from scripts.console import print_json, remark, table
 from scripts.inspect_parts.question import progress

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 
-from chain.actions import SLOT_LIMIT
-from chain.codec import U64_MAX, array, blob, decode, encode, integer
-from chain.errors import OperatorError, Refused
-from chain.genesis import Genesis
-from chain.governance import MAX_WAIT_DAYS
-from chain.keys import KEY_BYTES, SIGNATURE_BYTES, key_from_did
-from chain.policy import Attribute, Category, Policy, RatingCategory
+from chain.base.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import KEY_BYTES, SIGNATURE_BYTES, key_from_did
+from chain.content.actions import SLOT_LIMIT
+from chain.content.genesis import Genesis
+from chain.content.policy import Attribute, Category, Policy, RatingCategory
+from chain.register.governance import MAX_WAIT_DAYS
 
 DIGEST_BYTES = 32
 SALT_BYTES = 16

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import filelock
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.whole import make_durable
 
 _FORM = 1

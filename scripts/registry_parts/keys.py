@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 
 import click
 
-from chain.actions import (
+from chain.base.codec import U64_MAX, array, blob, decode, encode, integer
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key, key_from_did
+from chain.content.actions import (
     ANNUL,
     APPEAL,
     CONTEST,
@@ -31,12 +34,9 @@ from chain.actions import (
     Recover,
     Veto,
 )
-from chain.codec import U64_MAX, array, blob, decode, encode, integer
-from chain.consents import sign_recovery
-from chain.errors import OperatorError, Refused
-from chain.identities import MAX_GUARDIANS, commitment_of
-from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key, key_from_did
-from chain.transactions import VerifiedTransaction
+from chain.content.consents import sign_recovery
+from chain.content.identities import MAX_GUARDIANS, commitment_of
+from chain.content.transactions import VerifiedTransaction
 from scripts.console import print_json, remark
 from scripts.registry_parts.inputs import DID, document
 from scripts.registry_parts.session import Session, keyed, sends

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.keys import did_from_key
-from chain.words import moment_of
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.content.genesis import Genesis
+from chain.documents.words import moment_of
 from p2p import client
 from p2p.client import Client
 from p2p.following import Until

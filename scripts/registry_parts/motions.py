@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from chain.actions import STRIKE, UPHOLD, Propose
-from chain.amendments import amendment_fault, needed_notice_days, worsenings
-from chain.codec import U32_MAX, U64_MAX
-from chain.errors import Reason, Refused
-from chain.policy import Attribute, Category, load_policy
-from chain.proposals import (
+from chain.base.codec import U32_MAX, U64_MAX
+from chain.base.errors import Reason, Refused
+from chain.content.actions import STRIKE, UPHOLD, Propose
+from chain.content.amendments import amendment_fault, needed_notice_days, worsenings
+from chain.content.policy import Attribute, Category, load_policy
+from chain.content.proposals import (
     ARBITER,
     MAX_WEIGHT,
     REGISTRAR,
@@ -30,8 +30,8 @@ from chain.proposals import (
     ReweighValidator,
     Suspend,
 )
-from chain.transactions import VerifiedTransaction
-from chain.words import moment_of, policy_changes
+from chain.content.transactions import VerifiedTransaction
+from chain.documents.words import moment_of, policy_changes
 from scripts.console import remark
 from scripts.registry_parts.inputs import DID, find_category, read_slot, read_start
 from scripts.registry_parts.session import Session, sends

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from chain.errors import OperatorError
-from chain.keys import did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
 from p2p.local.addressbook import give_name, read_names
 from scripts.console import print_json, table, use_names
 from scripts.registry_parts.inputs import DID

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from chain.errors import OperatorError
-from chain.tables import Mistake, Table
+from chain.base.errors import OperatorError
+from chain.content.tables import Mistake, Table
 from scripts.console import print_json, remark, table, write
 
 _file = click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path, dir_okay=False))

@@ -6,11 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.amendments import amendment_faults, needed_notice_days, worsenings
-from chain.language import TABLES, field_of
-from chain.policy import Policy, parse_policy, policy_of
-from chain.tables import FieldPath, line_of, read_text
-from chain.words import policy_changes
+from chain.content.amendments import amendment_faults, needed_notice_days, worsenings
+from chain.content.language import TABLES, field_of
+from chain.content.policy import Policy, parse_policy, policy_of
+from chain.content.tables import FieldPath, line_of, read_text
+from chain.documents.words import policy_changes
 from scripts.registry_parts.policy_doubts import doubts, mistakes
 
 
@@ -67,7 +67,7 @@ def difference(old: Policy, new: Policy) -> dict[str, Any]:
 
 
 def _effect(rule: str) -> str:
-    """What a field does that :func:`chain.words.policy_changes` calls ``periods.answer_days`` or ``tier A.from``."""
+    """What a field does, by its name in :func:`chain.documents.words.policy_changes` (``tier A.from``)."""
     where, _, name = rule.rpartition(".")
     table = where.partition(" ")[0] or "policy"
     is_known = table in TABLES and any(field.name == name for field in TABLES[table])

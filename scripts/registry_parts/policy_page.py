@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
 
-from chain.language import (
+from chain.content.language import (
     CHOICE,
     FLAG,
     LANGUAGE,
@@ -164,7 +164,7 @@ _VALUES: dict[str, dict[str, str]] = {
 
 
 def new_policy(name: str) -> str:
-    """A commented policy file that passes :func:`chain.policy.parse_policy`, to be changed; ``name`` is printable."""
+    """A commented policy that :func:`chain.content.policy.parse_policy` takes, to be changed; ``name`` is printable."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     values = {**_VALUES["policy"], "name": f'"{quoted}"'}
     lines = [

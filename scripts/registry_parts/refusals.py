@@ -1,12 +1,12 @@
-"""How a refusal is shown to people; what it says is :func:`chain.documents.refusal_document`'s."""
+"""How a refusal is shown to people; what it says is :func:`chain.documents.people.refusal_document`'s."""
 
 from __future__ import annotations
 
 import click
 
-from chain.chronicle import refusal_document
-from chain.errors import Refused
-from chain.genesis import Genesis
+from chain.base.errors import Refused
+from chain.content.genesis import Genesis
+from chain.documents.chronicle import refusal_document
 from scripts.console import with_names
 
 

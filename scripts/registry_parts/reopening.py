@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from chain.actions import Reopen
-from chain.consents import sign_reopening
-from chain.errors import OperatorError
-from chain.keys import SIGNATURE_BYTES, did_from_key
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SIGNATURE_BYTES, did_from_key
+from chain.content.actions import Reopen
+from chain.content.consents import sign_reopening
+from chain.content.transactions import VerifiedTransaction
 from scripts.console import print_json, remark
 from scripts.registry_parts.contents import read_contents, says_what
 from scripts.registry_parts.inputs import DID

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from chain.actions import FileRecord, Rate
-from chain.codec import encode
-from chain.errors import OperatorError, Refused
-from chain.genesis import Genesis
-from chain.keys import key_from_did
-from chain.policy import Category, Policy, RatingCategory
+from chain.base.codec import encode
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import key_from_did
+from chain.content.actions import FileRecord, Rate
+from chain.content.genesis import Genesis
+from chain.content.policy import Category, Policy, RatingCategory
 from scripts.registry_parts.inputs import (
     find_category,
     find_points,

@@ -19,13 +19,13 @@ from typing import Any, TypeAlias, get_args
 
 import click
 
-from chain.actions import Action, FileRecord, Propose
-from chain.chronicle import envelope_document, refusal_document
-from chain.errors import OperatorError, Reason, Refused
-from chain.genesis import Genesis, load_genesis
-from chain.keys import SecretKey, did_from_key
-from chain.policy import Policy
-from chain.transactions import VerifiedTransaction, sign_transaction, verify_transaction
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import SecretKey, did_from_key
+from chain.content.actions import Action, FileRecord, Propose
+from chain.content.genesis import Genesis, load_genesis
+from chain.content.policy import Policy
+from chain.content.transactions import VerifiedTransaction, sign_transaction, verify_transaction
+from chain.documents.chronicle import envelope_document, refusal_document
 from p2p import client
 from p2p.client import Account, Client, Found, NodeAway, announced
 from p2p.following import Follower, Impossible, NotInTime, Until

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import click
 
-from chain.actions import SLOT_LIMIT, Dispute, Rate, Reply, Retract
-from chain.codec import array, blob, decode, encode, integer
-from chain.consents import sign_receipt
-from chain.errors import OperatorError, Refused
-from chain.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key
-from chain.transactions import VerifiedTransaction
+from chain.base.codec import array, blob, decode, encode, integer
+from chain.base.errors import OperatorError, Refused
+from chain.base.keys import KEY_BYTES, SIGNATURE_BYTES, did_from_key
+from chain.content.actions import SLOT_LIMIT, Dispute, Rate, Reply, Retract
+from chain.content.consents import sign_receipt
+from chain.content.transactions import VerifiedTransaction
 from scripts.console import print_json, remark
 from scripts.registry_parts.inputs import DID, DIGEST_BYTES, document, find_category, read_slot
 from scripts.registry_parts.session import Session, keyed, sends

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from chain.actions import FileRecord
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.keys import key_from_did
-from chain.policy import Policy
+from chain.base.errors import OperatorError
+from chain.base.keys import key_from_did
+from chain.content.actions import FileRecord
+from chain.content.genesis import Genesis
+from chain.content.policy import Policy
 from p2p.local.addressbook import NAMES_TOML, read_names
 from scripts.registry_parts.inputs import find_category, find_points, find_severity, read_slot, salted_digest
 from scripts.registry_parts.rows import Row, Table, Unreadable, mark_of, read_lines

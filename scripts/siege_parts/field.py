@@ -19,7 +19,7 @@ from statistics import median
 import httpx
 import trio
 
-from chain.errors import OperatorError, Refused
+from chain.base.errors import OperatorError, Refused
 from p2p.client import AsyncClient, NodeAway, NodeStatus, announced
 from p2p.local.config import HomeConfig, read_config
 from p2p.local.home import create_home

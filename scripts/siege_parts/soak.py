@@ -9,7 +9,7 @@ from random import Random
 
 import trio
 
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
 from scripts.bench_parts.offer import Presigner
 from scripts.siege_parts.attacks import Found
 from scripts.siege_parts.field import LOOK_S, Field, foes, open_field

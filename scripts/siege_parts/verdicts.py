@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.siege_parts.rows import Row
 
 PATIENCE = 3

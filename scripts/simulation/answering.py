@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import serving
-from chain.blocks import Block, encode_block, heading_of
-from chain.credentials import Credential
-from chain.engine import Engine
-from chain.errors import Reason, Refused
-from chain.events import Request
-from chain.messages import GetStatus, Status
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import Reason, Refused
+from chain.content.blocks import Block, encode_block, heading_of
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol import serving
+from chain.protocol.credentials import Credential
+from chain.protocol.engine import Engine
+from chain.protocol.events import Request
+from chain.protocol.messages import GetStatus, Status
 from scripts.simulation.clocks import Clocks
 from scripts.simulation.disk import Disk
 

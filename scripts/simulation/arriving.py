@@ -10,15 +10,15 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from chain.blocks import Block, Heading
-from chain.blocktree import Judged
-from chain.errors import Refused
-from chain.genesis import Genesis
-from chain.headers import Header
-from chain.lightchain import LightChain
-from chain.newcomer import Newcomer
-from chain.reader import Reader
-from chain.shelves import Shelves
+from chain.base.errors import Refused
+from chain.branches.blocktree import Judged
+from chain.branches.lightchain import LightChain
+from chain.consensus.headers import Header
+from chain.content.blocks import Block, Heading
+from chain.content.genesis import Genesis
+from chain.disk.newcomer import Newcomer
+from chain.disk.reader import Reader
+from chain.disk.shelves import Shelves
 from scripts.simulation.settings import Violation
 
 # Headings, and parts of the state, between two deaths at most.

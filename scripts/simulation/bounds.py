@@ -8,23 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chain import (
-    admission,
-    arrivals,
-    blocks,
-    blocktree,
-    download,
-    headway,
-    heard,
-    mempool,
-    messages,
-    suppliers,
-    sync,
-    witness,
-)
-from chain.engine import MAX_REGOSSIP, Engine
-from chain.events import AnnounceBlock, Ask, Effect, GossipTransactions
-from chain.messages import GetBlocks, GetHeadings, GetTransactions
+from chain.branches import blocktree
+from chain.content import blocks
+from chain.protocol import admission, arrivals, download, headway, heard, mempool, messages, suppliers, sync, witness
+from chain.protocol.engine import MAX_REGOSSIP, Engine
+from chain.protocol.events import AnnounceBlock, Ask, Effect, GossipTransactions
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions
 from scripts.simulation.node import SimulatedNode
 
 # What it is, how much of it there is, and how much there may be.

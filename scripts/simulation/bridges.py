@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chain.actions import Action, Approve, Consent, Propose
-from chain.events import Request
-from chain.messages import Status
-from chain.proposals import (
+from chain.content.actions import Action, Approve, Consent, Propose
+from chain.content.proposals import (
     AddValidator,
     JailValidator,
     Proposal,
@@ -17,7 +15,9 @@ from chain.proposals import (
     ReplaceValidator,
     ReweighValidator,
 )
-from chain.transactions import sign_transaction
+from chain.content.transactions import sign_transaction
+from chain.protocol.events import Request
+from chain.protocol.messages import Status
 from scripts.simulation.forge import outcome_of
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.villain import Strategy, Villain

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from chain.actions import Rate
-from chain.blocks import Block, encode_block, heading_of
-from chain.events import Request
-from chain.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status
-from chain.transactions import sign_transaction
+from chain.content.actions import Rate
+from chain.content.blocks import Block, encode_block, heading_of
+from chain.content.transactions import sign_transaction
+from chain.protocol.events import Request
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status
 from scripts.simulation.copies import CopiedHome, CopiedKey
 from scripts.simulation.forge import outcome_of, tell
 from scripts.simulation.node import SimulatedNode

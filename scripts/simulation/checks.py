@@ -16,22 +16,22 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chain import registry
-from chain.actions import Evidence
-from chain.blocks import Block
-from chain.blocktree import MAX_BLOCKS_PER_SLOT
-from chain.electorate import Electorate
-from chain.errors import OperatorError, Refused
-from chain.events import BlockAnnounced, Commit, Effect, Event, HeadingsReceived, Submitted
-from chain.genesis import Genesis
-from chain.headers import Header
-from chain.judgement import judge
-from chain.kinds import decode_statement
-from chain.ledger import Ledger, decided
-from chain.restart import restarted
-from chain.state import due_slot
-from chain.statements import SignedStatement, is_equivocation
-from chain.votes import Votes
+from chain.base.errors import OperatorError, Refused
+from chain.branches.blocktree import MAX_BLOCKS_PER_SLOT
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.electorate import Electorate
+from chain.consensus.headers import Header
+from chain.consensus.judgement import judge
+from chain.consensus.restart import restarted
+from chain.consensus.statements import SignedStatement, is_equivocation
+from chain.consensus.votes import Votes
+from chain.content.actions import Evidence
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.kinds import decode_statement
+from chain.protocol.events import BlockAnnounced, Commit, Effect, Event, HeadingsReceived, Submitted
+from chain.register import registry
+from chain.register.state import due_slot
 from scripts.recount.entries import differences
 from scripts.recount.rows import recount_from, write_block
 from scripts.simulation.bounds import sent

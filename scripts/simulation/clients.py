@@ -11,17 +11,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from chain import registry
-from chain.actions import Action, Enrol, Rotate
-from chain.consents import sign_rotation
-from chain.draft import Draft
-from chain.entries import ACTIVE, Authority, Member, Record
-from chain.errors import Disposition, OperatorError, Refused
-from chain.identities import left_key
-from chain.keys import SecretKey
-from chain.state import decode_entry
-from chain.statekeys import read_record_key
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.errors import Disposition, OperatorError, Refused
+from chain.base.keys import SecretKey
+from chain.content.actions import Action, Enrol, Rotate
+from chain.content.consents import sign_rotation
+from chain.content.identities import left_key
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.register import registry
+from chain.register.draft import Draft
+from chain.register.entries import ACTIVE, Authority, Member, Record
+from chain.register.state import decode_entry
+from chain.register.statekeys import read_record_key
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.ratings import EXPIRY_HEIGHT, FIRST_MEMBER
 from scripts.simulation.world import World, secret

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.clock import SteeredClock
+from chain.protocol.clock import SteeredClock
 from scripts.simulation.schedule import Schedule
 
 

@@ -6,9 +6,8 @@ validators have settled.  However many of them are carried, honest validators ke
 
 from __future__ import annotations
 
-from chain.actions import Enrol, Propose
-from chain.draft import Draft
-from chain.proposals import (
+from chain.content.actions import Enrol, Propose
+from chain.content.proposals import (
     AddValidator,
     JailValidator,
     Proposal,
@@ -17,8 +16,9 @@ from chain.proposals import (
     ReplaceValidator,
     ReweighValidator,
 )
-from chain.transactions import VerifiedTransaction, sign_transaction
-from chain.validators import Seat
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.register.draft import Draft
+from chain.register.validators import Seat
 from scripts.simulation.clients import Wish
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.offices import Offices

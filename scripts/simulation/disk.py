@@ -6,13 +6,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy
 from random import Random
 
-from chain.blockchain import Blockchain, Settled, Snapshot
-from chain.blocks import Block
-from chain.errors import OperatorError, Refused
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis
-from chain.registry import genesis_state
-from chain.restart import Restart
+from chain.base.errors import OperatorError, Refused
+from chain.branches.blockchain import Blockchain, Settled, Snapshot
+from chain.consensus.restart import Restart
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.protocol.events import Commit, SigningState
+from chain.register.registry import genesis_state
 from scripts.simulation.acts import Damage
 
 # What a copy of a database holds.
@@ -20,7 +20,7 @@ _DURABLE = ("signing", "restart", "blocks", "main", "finalized", "settled", "sta
 
 
 class Disk:
-    """The tables of :class:`chain.storage.Storage`, in memory.
+    """The tables of :class:`chain.disk.storage.Storage`, in memory.
 
     SQLite makes a commit durable as a whole or not at all; so a torn write is a lost one.  ``write_ms`` is how long
     a commit takes at present.  Of the last load, ``is_set_back`` says that it found less than what was durable before,
@@ -88,7 +88,7 @@ class Disk:
             self.signing = self.restart = None
 
     def sign_restart(self, restart: Restart) -> None:
-        """An operator signs a restart in this home, as :meth:`chain.storage.Storage.sign_restart` notes it."""
+        """An operator signs a restart in this home, as :meth:`chain.disk.storage.Storage.sign_restart` notes it."""
         if self.restart is None or not self.restart.is_same(restart):
             self.signing = None
         self.restart = restart
@@ -150,7 +150,7 @@ class Disk:
         return blocks[::-1]
 
     def load(self) -> Blockchain:
-        """The chain as it was when the last commit was durable, as :meth:`chain.storage.Storage.load` does it.
+        """The chain as it was when the last commit was durable, as :meth:`chain.disk.storage.Storage.load` does it.
 
         Raises :class:`OperatorError` where there is none.
         """

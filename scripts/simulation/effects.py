@@ -22,14 +22,14 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise, starmap, takewhile
 
-from chain.actions import Evidence, Propose
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.errors import Reason, Refused
-from chain.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event, Fault
-from chain.headers import Header
-from chain.kinds import decode_statement
-from chain.statements import SignedStatement, is_equivocation
+from chain.base.errors import Reason, Refused
+from chain.branches.blockchain import Blockchain
+from chain.consensus.headers import Header
+from chain.consensus.statements import SignedStatement, is_equivocation
+from chain.content.actions import Evidence, Propose
+from chain.content.blocks import Block
+from chain.content.kinds import decode_statement
+from chain.protocol.events import AttestationsReceived, BlockAnnounced, BlocksReceived, Commit, Effect, Event, Fault
 from scripts.simulation import answering, disk, realdisk, sharing, wire
 from scripts.simulation import node as node_module
 from scripts.simulation.bounds import kept

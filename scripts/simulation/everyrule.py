@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import Share, remark
 from scripts.mutants_parts.breaks import Mutant, choose, mutants
 from scripts.mutants_parts.crew import ROOT, drain, in_threads, queue_of, worker
@@ -16,6 +16,10 @@ from scripts.simulation.argued import ARGUED
 from scripts.simulation.trials import CONSENSUS, TRIALS, name_of
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "mutations.md"
+FILES = sorted(
+    (path for path in (ROOT / "chain").rglob("*.py") if path.stem in CONSENSUS),
+    key=lambda path: CONSENSUS.index(path.stem),
+)
 
 _HEAD = """\
 # The consensus broken in {how}, and which effects that has
@@ -74,7 +78,7 @@ class Reach(NamedTuple):
 
 def drawn(sample: int | None, seed: int) -> list[Mutant]:
     """All mutants of the consensus, or so many of them."""
-    found = [mutant for name in CONSENSUS for mutant in mutants(ROOT / "chain" / f"{name}.py")]
+    found = [mutant for path in FILES for mutant in mutants(path)]
     return choose(found, sample, seed)
 
 

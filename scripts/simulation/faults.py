@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from chain.clock import PATIENCE_MS
-from chain.electorate import Gate
-from chain.events import SigningState
+from chain.consensus.electorate import Gate
+from chain.protocol.clock import PATIENCE_MS
+from chain.protocol.events import SigningState
 from scripts.simulation.acts import (
     Act,
     Ambush,

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from chain import registry
-from chain.actions import Enrol
-from chain.attestations import Carried, VerifiedAttestation, decode_attestation, sign_attestation
-from chain.ballots import make_ballot
-from chain.blocks import Block, assemble
-from chain.electorate import NOTHING_DECIDED, Decision, Electorate
-from chain.errors import Refused
-from chain.headers import Header, sign_header
-from chain.heard import Heard
-from chain.keys import SecretKey
-from chain.ledger import decided
-from chain.merkle import merkle_root
-from chain.restart import Restart, restarted
-from chain.transactions import VerifiedTransaction, sign_transaction
-from chain.votes import Votes
+from chain.base.errors import Refused
+from chain.base.keys import SecretKey
+from chain.base.merkle import merkle_root
+from chain.branches.ledger import decided
+from chain.consensus.attestations import Carried, VerifiedAttestation, decode_attestation, sign_attestation
+from chain.consensus.ballots import make_ballot
+from chain.consensus.electorate import NOTHING_DECIDED, Decision, Electorate
+from chain.consensus.headers import Header, sign_header
+from chain.consensus.restart import Restart, restarted
+from chain.consensus.votes import Votes
+from chain.content.actions import Enrol
+from chain.content.blocks import Block, assemble
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.protocol.heard import Heard
+from chain.register import registry
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import announcement_of, attested
 from scripts.simulation.world import World, secret

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias
 
-from chain.attestations import VerifiedAttestation, sign_attestation
-from chain.blocks import Block
-from chain.electorate import Decision
-from chain.errors import Refused
-from chain.headers import Header
-from chain.restart import SALT_BYTES, Restart, restarted
-from chain.statements import TAG_BYTES
-from chain.votes import CARRIED_PER_SPEAKER, Votes
+from chain.base.errors import Refused
+from chain.consensus.attestations import VerifiedAttestation, sign_attestation
+from chain.consensus.electorate import Decision
+from chain.consensus.headers import Header
+from chain.consensus.restart import SALT_BYTES, Restart, restarted
+from chain.consensus.statements import TAG_BYTES
+from chain.consensus.votes import CARRIED_PER_SPEAKER, Votes
+from chain.content.blocks import Block
 from scripts.simulation.byzantine import SignsTwice, best_of, halves
 from scripts.simulation.forge import in_the_name_of, outcome_of, whisper
 from scripts.simulation.node import SimulatedNode

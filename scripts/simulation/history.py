@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from chain.clock import AGREE_MS, PATIENCE_MS, SETTLED_MS
+from chain.protocol.clock import AGREE_MS, PATIENCE_MS, SETTLED_MS
 from scripts.simulation.acts import Act
 from scripts.simulation.checks import Checks
 from scripts.simulation.effects import Effects, crashed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chain.actions import (
+from chain.base.keys import SecretKey
+from chain.content.actions import (
     ANNUL,
     APPEAL,
     AUDIT,
@@ -29,11 +30,8 @@ from chain.actions import (
     Statement,
     Veto,
 )
-from chain.arbiters import annulment_case, drawn
-from chain.consents import sign_consent, sign_recovery
-from chain.draft import Draft
-from chain.entries import DISPUTED, UNDISPUTED, Member, Rating, Record
-from chain.identities import (
+from chain.content.consents import sign_consent, sign_recovery
+from chain.content.identities import (
     ANNULMENTS,
     BEFORE_ARBITER,
     GUARDIANS,
@@ -43,8 +41,10 @@ from chain.identities import (
     Guardians,
     commitment_of,
 )
-from chain.keys import SecretKey
-from chain.statekeys import RATINGS, member_key, read_rating_key
+from chain.register.arbiters import annulment_case, drawn
+from chain.register.draft import Draft
+from chain.register.entries import DISPUTED, UNDISPUTED, Member, Rating, Record
+from chain.register.statekeys import RATINGS, member_key, read_rating_key
 from scripts.simulation.clients import DIGEST, Clients, Wish
 from scripts.simulation.ratings import EXPIRY_HEIGHT, MEMBERS
 from scripts.simulation.rules import RATING

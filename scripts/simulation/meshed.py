@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import Random
 
-from chain.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES
+from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES
 from p2p.meshsub.effects import Check, Effect, Penalise, Send, Verdict
 from p2p.meshsub.mesh import Mesh
 from p2p.meshsub.parts import Message as Gossiped

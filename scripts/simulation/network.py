@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from chain.errors import Refused
-from chain.events import PeerLost, Request
+from chain.base.errors import Refused
+from chain.protocol.events import PeerLost, Request
 from scripts.simulation.acts import Weather
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import Announced, Attested, Batch, Claim, Gossip, Message

@@ -6,12 +6,15 @@ from collections import deque
 from contextlib import nullcontext
 from random import Random
 
-from chain.admission import Blamed, Dropped, Known
-from chain.blockchain import Blockchain
-from chain.credentials import NOBODY, sign_credential
-from chain.engine import Engine
-from chain.errors import Disposition, OperatorError, Refused
-from chain.events import (
+from chain.base.errors import Disposition, OperatorError, Refused
+from chain.base.keys import SecretKey
+from chain.branches.blockchain import Blockchain
+from chain.consensus.statements import TAG_BYTES, SignedStatement
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol.admission import Blamed, Dropped, Known
+from chain.protocol.credentials import NOBODY, sign_credential
+from chain.protocol.engine import Engine
+from chain.protocol.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
@@ -37,9 +40,6 @@ from chain.events import (
     Tick,
     WallClockStepped,
 )
-from chain.keys import SecretKey
-from chain.statements import TAG_BYTES, SignedStatement
-from chain.transactions import VerifiedTransaction
 from scripts.simulation.acts import Damage, Doom
 from scripts.simulation.answering import Answering
 from scripts.simulation.clocks import Clocks

@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from chain import markers
-from chain.actions import (
+from chain.base.errors import Refused
+from chain.content.actions import (
     APPROVE,
     ASK,
     CORRECT,
@@ -28,14 +28,10 @@ from chain.actions import (
     Repair,
     Rule,
 )
-from chain.arbiters import annulment_case, drawn, needs_motion, record_case
-from chain.consents import sign_reopening
-from chain.draft import Draft
-from chain.entries import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, SUSPENDED, Record
-from chain.errors import Refused
-from chain.identities import ANNULMENTS
-from chain.policy import Policy
-from chain.proposals import (
+from chain.content.consents import sign_reopening
+from chain.content.identities import ANNULMENTS
+from chain.content.policy import Policy
+from chain.content.proposals import (
     ALL_RIGHTS,
     Accredit,
     AddValidator,
@@ -54,7 +50,11 @@ from chain.proposals import (
     Suspend,
     decode_proposal,
 )
-from chain.statekeys import read_record_key
+from chain.register import markers
+from chain.register.arbiters import annulment_case, drawn, needs_motion, record_case
+from chain.register.draft import Draft
+from chain.register.entries import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, SUSPENDED, Record
+from chain.register.statekeys import read_record_key
 from scripts.simulation.clients import DIGEST, Wish
 from scripts.simulation.members import Members
 from scripts.simulation.ratings import EXPIRY_HEIGHT

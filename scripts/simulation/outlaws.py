@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chain.blocktree import TreeNode
-from chain.headers import Header
-from chain.messages import Status
-from chain.restart import SALT_BYTES, Restart
-from chain.statements import TAG_BYTES
+from chain.branches.blocktree import TreeNode
+from chain.consensus.headers import Header
+from chain.consensus.restart import SALT_BYTES, Restart
+from chain.consensus.statements import TAG_BYTES
+from chain.protocol.messages import Status
 from scripts.simulation.bridges import Bridges, Straddles
 from scripts.simulation.byzantine import STRATEGIES, Betrays, Equivocates, best_of
 from scripts.simulation.forge import Cabal, outcome_of

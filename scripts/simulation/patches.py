@@ -8,45 +8,30 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary, WeakSet
 
-from chain import (
-    admission,
-    arrivals,
-    attestations,
-    blocktree,
-    download,
-    effects,
-    headers,
-    headway,
-    intake,
-    judgement,
-    objections,
-    offences,
-    registry,
-    restart,
-    serving,
-    validators,
-    votes,
-)
-from chain.actions import Evidence
-from chain.admission import Blamed
-from chain.arrivals import WaitingRoom
-from chain.attestations import Carried, VerifiedAttestation
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.blocktree import BlockTree, Judged
-from chain.draft import Draft
-from chain.electorate import Electorate, Joint, ValidatorSet
-from chain.engine import Engine
-from chain.entries import Record
-from chain.errors import Reason, Refused
-from chain.events import Commit, Effect, SigningState
-from chain.kinds import decode_statement
-from chain.ledger import Ledger
-from chain.mempool import Mempool
-from chain.outbox import Outbox
-from chain.production import Producer
-from chain.statekeys import member_key
-from chain.votes import Count, Voter
+from chain.base.errors import Reason, Refused
+from chain.branches import blocktree
+from chain.branches.blockchain import Blockchain
+from chain.branches.blocktree import BlockTree, Judged
+from chain.branches.ledger import Ledger
+from chain.consensus import attestations, headers, judgement, restart, votes
+from chain.consensus.attestations import Carried, VerifiedAttestation
+from chain.consensus.electorate import Electorate, Joint, ValidatorSet
+from chain.consensus.votes import Count, Voter
+from chain.content.actions import Evidence
+from chain.content.blocks import Block
+from chain.content.kinds import decode_statement
+from chain.protocol import admission, arrivals, download, headway, intake, serving
+from chain.protocol.admission import Blamed
+from chain.protocol.arrivals import WaitingRoom
+from chain.protocol.engine import Engine
+from chain.protocol.events import Commit, Effect, SigningState
+from chain.protocol.mempool import Mempool
+from chain.protocol.outbox import Outbox
+from chain.protocol.production import Producer
+from chain.register import effects, objections, offences, registry, validators
+from chain.register.draft import Draft
+from chain.register.entries import Record
+from chain.register.statekeys import member_key
 from scripts.simulation import checks
 
 Patch = tuple[Any, str, Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from chain.actions import Action, Enrol, Rate
-from chain.keys import SecretKey
-from chain.policy import RatingCategory
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.keys import SecretKey
+from chain.content.actions import Action, Enrol, Rate
+from chain.content.policy import RatingCategory
+from chain.content.transactions import VerifiedTransaction, sign_transaction
 from scripts.ratings_file import Rating
 from scripts.replay import SAMPLE, read_ratings
 from scripts.simulation.node import SimulatedNode

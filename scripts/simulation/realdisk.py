@@ -14,15 +14,15 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 
-from chain.blockchain import Blockchain
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis
-from chain.places import tally_of
-from chain.restart import Restart
-from chain.storage import Storage
-from chain.stored import is_bare, stored_finality, trusted_block
+from chain.base.errors import OperatorError
+from chain.branches.blockchain import Blockchain
+from chain.consensus.restart import Restart
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE
+from chain.disk.places import tally_of
+from chain.disk.storage import Storage
+from chain.disk.stored import is_bare, stored_finality, trusted_block
+from chain.protocol.events import Commit, SigningState
 from scripts.simulation.acts import Damage
 from scripts.simulation.arriving import arrive
 from scripts.simulation.damage import Files, flipped_log, flipped_tables, lied, torn, with_flips

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from chain.errors import OperatorError
-from chain.words import duration
+from chain.base.errors import OperatorError
+from chain.documents.words import duration
 from scripts.simulation.history import cast
 from scripts.simulation.settings import Outcome, Settings
 

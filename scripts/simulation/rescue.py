@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chain.electorate import Electorate
-from chain.errors import OperatorError
-from chain.rescue import has_come, may_come, undone
-from chain.restart import SALT_BYTES, Restart
+from chain.base.errors import OperatorError
+from chain.consensus.electorate import Electorate
+from chain.consensus.restart import SALT_BYTES, Restart
+from chain.protocol.rescue import has_come, may_come, undone
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World
 

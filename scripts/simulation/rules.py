@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from chain.policy import Policy, read_policy
+from chain.content.policy import Policy, read_policy
 
 RATING = 1
 

@@ -14,10 +14,13 @@ from functools import lru_cache
 from types import ModuleType
 from unittest.mock import patch
 
-from chain import admission, blocks, blocktree, governance, members, skeleton, validators
-from chain.ballots import Ballot
-from chain.headers import Header
-from chain.votes import Votes
+from chain.branches import blocktree
+from chain.consensus.ballots import Ballot
+from chain.consensus.headers import Header
+from chain.consensus.votes import Votes
+from chain.content import blocks
+from chain.protocol import admission, skeleton
+from chain.register import governance, members, validators
 
 Judge = Callable[[Header, Ballot, Votes, bytes], Votes]
 

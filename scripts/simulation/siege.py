@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.manifest_parts.things import Manifest, Strangers
 from scripts.simulation.meshed import MeshedNetwork
 from scripts.simulation.node import SimulatedNode

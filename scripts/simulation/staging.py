@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from chain.blocks import Block
-from chain.errors import OperatorError
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import OperatorError
+from chain.content.blocks import Block
+from chain.content.transactions import VerifiedTransaction
 from scripts.manifest_parts.change import Changes
 from scripts.manifest_parts.founding import Clients, genesis_of, secrets_of
 from scripts.manifest_parts.lines import Links

@@ -12,20 +12,20 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
-from chain.actions import Enrol
-from chain.attestations import VerifiedAttestation, sign_attestation
-from chain.ballots import EMPTY
-from chain.blocks import encode_block, heading_of
-from chain.codec import decode, encode
-from chain.errors import Reason
-from chain.events import Request
-from chain.headers import Header, decode_header, sign_header
-from chain.keys import SIGNATURE_BYTES, SecretKey
-from chain.merkle import EMPTY_ROOT
-from chain.messages import Announcement, GetHeadings, GetTransactions, RawItems, Status
-from chain.restart import SALT_BYTES
-from chain.statements import NO_TAG
-from chain.transactions import sign_transaction
+from chain.base.codec import decode, encode
+from chain.base.errors import Reason
+from chain.base.keys import SIGNATURE_BYTES, SecretKey
+from chain.base.merkle import EMPTY_ROOT
+from chain.consensus.attestations import VerifiedAttestation, sign_attestation
+from chain.consensus.ballots import EMPTY
+from chain.consensus.headers import Header, decode_header, sign_header
+from chain.consensus.restart import SALT_BYTES
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol
+from chain.content.blocks import encode_block, heading_of
+from chain.content.transactions import sign_transaction
+from chain.protocol.events import Request
+from chain.protocol.messages import Announcement, GetHeadings, GetTransactions, RawItems, Status
 from scripts.simulation.checks import CLOCK_DISPARITY_MS
 from scripts.simulation.forge import in_the_name_of
 from scripts.simulation.node import SimulatedNode

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from chain import download, engine, heard, production, sync
+from chain.protocol import download, engine, heard, production, sync
 
 # Smaller blocks, shorter messages and downloads, other intervals, and a chain that is quiet a block earlier.
 NEXT: tuple[tuple[ModuleType, str, int], ...] = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.events import Request, SigningState
-from chain.headers import Header
-from chain.messages import Status
-from chain.production import Producer
-from chain.statements import NO_TAG
-from chain.votes import Votes
+from chain.branches.blockchain import Blockchain
+from chain.consensus.headers import Header
+from chain.consensus.statements import NO_TAG
+from chain.consensus.votes import Votes
+from chain.content.blocks import Block
+from chain.protocol.events import Request, SigningState
+from chain.protocol.messages import Status
+from chain.protocol.production import Producer
 from scripts.simulation.forge import Cabal, outcome_of, tell, whisper
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.world import World

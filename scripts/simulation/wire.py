@@ -1,7 +1,7 @@
 """What travels between nodes, and what becomes of it at the door: as ``p2p/protocol.py`` does it, without a network.
 
-The code that judges is the node's own, :mod:`chain.admission` and :mod:`chain.serving`.  Only signatures are checked
-once for all: what they are worth is the same for everybody.
+The code that judges is the node's own, :mod:`chain.protocol.admission` and :mod:`chain.protocol.serving`.  Only
+signatures are checked once for all: what they are worth is the same for everybody.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias, TypeVar
 
-from chain import admission, serving
-from chain.admission import (
+from chain.base.errors import Reason, Refused
+from chain.branches.blockchain import Blockchain
+from chain.consensus.attestations import Attestation, VerifiedAttestation, verify_attestation
+from chain.consensus.headers import Header, VerifiedHeader, verify_header
+from chain.content.blocks import Block, Heading, assemble, decode_block, decode_heading
+from chain.content.genesis import Genesis
+from chain.content.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
+from chain.protocol import admission, serving
+from chain.protocol.admission import (
     Admission,
     AdmittedAnnouncement,
     AdmittedAttestations,
@@ -25,11 +32,7 @@ from chain.admission import (
     Rejected,
     rejected,
 )
-from chain.attestations import Attestation, VerifiedAttestation, verify_attestation
-from chain.blockchain import Blockchain
-from chain.blocks import Block, Heading, assemble, decode_block, decode_heading
-from chain.errors import Reason, Refused
-from chain.events import (
+from chain.protocol.events import (
     AttestationsReceived,
     BlockAnnounced,
     BlocksReceived,
@@ -40,10 +43,7 @@ from chain.events import (
     StatusReceived,
     TransactionsReceived,
 )
-from chain.genesis import Genesis
-from chain.headers import Header, VerifiedHeader, verify_header
-from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, batches
-from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
+from chain.protocol.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, batches
 
 T = TypeVar("T")
 

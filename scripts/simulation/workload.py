@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
 
-from chain import registry
-from chain.actions import Enrol, Rate
-from chain.blockchain import Blockchain
-from chain.errors import Disposition, Refused
-from chain.mempool import MAX_AGE_BLOCKS
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import Disposition, Refused
+from chain.branches.blockchain import Blockchain
+from chain.content.actions import Enrol, Rate
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol.mempool import MAX_AGE_BLOCKS
+from chain.register import registry
 from scripts.simulation.clients import refusal_of
 from scripts.simulation.council import Council, Quiet
 from scripts.simulation.node import SimulatedNode

@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from chain.events import SigningState
-from chain.genesis import Genesis, found_genesis
-from chain.keys import SecretKey
+from chain.base.keys import SecretKey
+from chain.content.genesis import Genesis, found_genesis
+from chain.protocol.events import SigningState
 from scripts.simulation.disk import Disk
 from scripts.simulation.realdisk import RealDisk
 from scripts.simulation.rules import simulated_policy

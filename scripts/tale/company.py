@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
-from chain.keys import SecretKey
-from chain.policy import Policy
-from chain.proposals import ARBITER, REGISTRAR
+from chain.base.keys import SecretKey
+from chain.content.policy import Policy
+from chain.content.proposals import ARBITER, REGISTRAR
 from scripts.municipal.cast import ARBITERS, Company, Institution, Player
 from scripts.tale.plots import Plot, plots
 

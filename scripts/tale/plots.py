@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import NamedTuple
 
-from chain.language import field_of
-from chain.policy import Category, Policy, read_policy
+from chain.content.language import field_of
+from chain.content.policy import Category, Policy, read_policy
 
 # An answer takes eight slots to be seen; three of them follow one another in the shortest period.
 SHORTEST_SLOTS = 30

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from chain.actions import APPROVE, CORRECT, DECLINE, STRIKE, WITHDRAW, Dispute, Enrol, Rate, Reply, Retract
-from chain.consents import sign_consent, sign_receipt
-from chain.policy import RatingCategory
+from chain.content.actions import APPROVE, CORRECT, DECLINE, STRIKE, WITHDRAW, Dispute, Enrol, Rate, Reply, Retract
+from chain.content.consents import sign_consent, sign_receipt
+from chain.content.policy import RatingCategory
 from scripts.municipal.carrying import Carrying
 from scripts.municipal.casework import Casework
 from scripts.municipal.cast import Player

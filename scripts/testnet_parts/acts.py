@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 
 KINDS = ("stop", "start", "cut", "heal")
 _PREFIX, _SUFFIX, _ANSWER = "act-", ".json", ".said"

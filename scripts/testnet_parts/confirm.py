@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from chain.blocks import Block
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.reader import Reader
-from chain.transactions import Transaction
+from chain.base.errors import OperatorError
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.content.transactions import Transaction
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from scripts.testnet_parts.verdict import FinalChain
 
 # Half a second of decoding when the blocks are full.

@@ -11,7 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Sequence
 
-from chain.errors import Disposition, Reason, Refused
+from chain.base.errors import Disposition, Reason, Refused
 
 # 250 transactions are about 36 kB: one message of gossip.
 BATCH = 250

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from chain.errors import OperatorError
-from chain.genesis import Genesis, found_genesis, load_genesis
-from chain.keys import SecretKey, did_from_key
-from chain.policy import Policy
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey, did_from_key
+from chain.content.genesis import Genesis, found_genesis, load_genesis
+from chain.content.policy import Policy
 from p2p.local.addressbook import give_name
 from p2p.local.config import HomeConfig, read_config
 from p2p.local.founding import named_policy

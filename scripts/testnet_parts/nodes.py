@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import trio
 
-from chain.errors import InvariantBroken, OperatorError, Refused
+from chain.base.errors import InvariantBroken, OperatorError, Refused
 from p2p.client import STATUS, AsyncClient, HeadMove, NodeAway, NodeStatus, announced, heads, submit_all, try_all
 
 NODE_PY = Path(__file__).parents[2] / "node.py"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from chain.database import DATABASE
-from chain.entries import Member
-from chain.genesis import Genesis
-from chain.keys import did_from_key
-from chain.proposals import ARBITER
-from chain.reader import Reader
-from chain.statekeys import member_key
+from chain.base.keys import did_from_key
+from chain.content.genesis import Genesis
+from chain.content.proposals import ARBITER
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.register.entries import Member
+from chain.register.statekeys import member_key
 from p2p.local.keyfile import write_key
 from scripts.municipal.cast import Cast, Player
 

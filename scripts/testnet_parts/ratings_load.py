@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from chain.errors import OperatorError
-from chain.genesis import load_genesis
-from chain.policy import Policy
+from chain.base.errors import OperatorError
+from chain.content.genesis import load_genesis
+from chain.content.policy import Policy
 from p2p.client import NodeAway
 from p2p.local.founding import named_policy
 from scripts.replay import SAMPLE, Plan, Signer, read_ratings

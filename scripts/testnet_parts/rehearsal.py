@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.keys import SecretKey, did_from_key
-from chain.reader import Reader
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey, did_from_key
+from chain.content.genesis import Genesis
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from p2p.client import NodeAway
 from p2p.local.addressbook import write_names
 from scripts.municipal.audit import Audit, audit

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.console import remark, table
 from scripts.manifest_parts.judging import judge
 from scripts.manifest_parts.reading import load_manifest

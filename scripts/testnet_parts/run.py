@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import trio
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.client import AsyncClient
 from p2p.local.process import stop_signals
 from scripts.testnet_parts.acts import Act, answer, take

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import trio
 
-from chain.blocks import Block
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.reader import Reader
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import OperatorError
+from chain.content.blocks import Block
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from p2p.client import STATUS, AsyncClient, NodeAway, NodeStatus
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chain.documents import Document
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
+from chain.documents.people import Document
 from p2p.local.door import Door
 from p2p.local.http import serve_app
 from p2p.local.problems import Problem, problem_response

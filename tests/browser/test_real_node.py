@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from chain.actions import Enrol
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.content.actions import Enrol
 from p2p.client import announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

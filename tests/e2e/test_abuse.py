@@ -12,8 +12,8 @@ import psutil
 import pytest
 import trio
 
-from chain.actions import Enrol
-from chain.messages import Status
+from chain.content.actions import Enrol
+from chain.protocol.messages import Status
 from p2p.client import PEERS
 from p2p.host import MAX_HANDSHAKES
 from p2p.local.callers import MAX_CALLERS

@@ -12,8 +12,8 @@ import trio
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from chain.genesis import Genesis
-from chain.messages import Status
+from chain.content.genesis import Genesis
+from chain.protocol.messages import Status
 from p2p import handshake
 from p2p.bookfile import BookFile
 from p2p.client import announced

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import trio
 
-from chain.database import DATABASE
+from chain.disk.database import DATABASE
 from node import Node, open_node
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, load_home
 from tests.support.forgetting import ForgettingCity, found_in, prune
 from tests.support.running import DEADLINE_S
 from tests.support.world import secret
-from tests.unit.chain.test_bodies import spoil
+from tests.unit.chain.disk.test_bodies import spoil
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -29,7 +29,7 @@ def city() -> ForgettingCity:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.local.keeping.AGAIN_S", 0.2)
-    monkeypatch.setattr("chain.suppliers.LACKING_MS", 500)
+    monkeypatch.setattr("chain.protocol.suppliers.LACKING_MS", 500)
 
 
 class Nodes:

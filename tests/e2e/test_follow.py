@@ -14,9 +14,9 @@ from typing import Any
 
 import trio
 
-from chain.actions import Enrol
-from chain.genesis import Genesis
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
 from p2p.client import announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Approve, Enrol, Propose
-from chain.genesis import Genesis
-from chain.proposals import ReweighValidator
+from chain.content.actions import Approve, Enrol, Propose
+from chain.content.genesis import Genesis
+from chain.content.proposals import ReweighValidator
 from p2p.client import announced
 from p2p.network import PROTOCOL_VERSION
 from tests.support.foreign import Foreigner, foreigner, validators, work_for

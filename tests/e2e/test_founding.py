@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import node
-from chain.actions import Enrol
-from chain.genesis import Genesis, load_genesis
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis, load_genesis
 from p2p.local.config import read_config
 from tests.support.commands import exit_code
 from tests.support.running import run_to_end, running, wait_for

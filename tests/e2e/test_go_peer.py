@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Enrol
-from chain.genesis import Genesis
-from chain.messages import RawItems
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
+from chain.protocol.messages import RawItems
 from p2p.client import announced
 from p2p.network import PROTOCOL_VERSION
 from p2p.protocol import BLOCKS, TRANSACTIONS

@@ -15,15 +15,15 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils.varint import encode_uvarint
 from multiaddr import Multiaddr
 
-from chain.actions import Enrol
-from chain.attestations import sign_attestation
-from chain.ballots import EMPTY
-from chain.codec import encode
-from chain.genesis import Genesis
-from chain.headers import sign_header
-from chain.merkle import EMPTY_ROOT
-from chain.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement, RawItems, Status
-from chain.statements import NO_TAG
+from chain.base.codec import encode
+from chain.base.merkle import EMPTY_ROOT
+from chain.consensus.attestations import sign_attestation
+from chain.consensus.ballots import EMPTY
+from chain.consensus.headers import sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
+from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement, RawItems, Status
 from p2p import handshake
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, open_host

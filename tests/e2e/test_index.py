@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chain.actions import Enrol
+from chain.content.actions import Enrol
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, running, wait_for

@@ -12,15 +12,15 @@ from random import Random
 import pytest
 import trio
 
-from chain.actions import Enrol
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
-from chain.newcomer import draft_of
-from chain.ranges import ANY
-from chain.reader import Reader
-from chain.statekeys import member_key
+from chain.base.errors import OperatorError
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE
+from chain.disk.newcomer import draft_of
+from chain.disk.reader import Reader
+from chain.protocol.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
+from chain.register.statekeys import member_key
+from chain.tree.ranges import ANY
 from node import Node, open_node
 from p2p.client import announced
 from p2p.local.config import HomeConfig
@@ -180,7 +180,7 @@ def serve(node: Node, give: Callable[[str, bytes], Awaitable[bytes]]) -> None:
 async def test_two_of_three_peers_lie_and_it_joins_all_the_same(
     city: ForgettingCity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chain.joining.MAX_PART_BYTES", 1_000)
+    monkeypatch.setattr("chain.protocol.joining.MAX_PART_BYTES", 1_000)
     monkeypatch.setattr("p2p.local.arrival.check_age", lambda *_arguments: None)
     with trio.fail_after(DEADLINE_S):
         async with AsyncExitStack() as stack:

@@ -19,10 +19,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from chain.actions import Enrol, Rate
-from chain.database import DATABASE
-from chain.genesis import Genesis, load_genesis
-from chain.reader import Reader
+from chain.content.actions import Enrol, Rate
+from chain.content.genesis import Genesis, load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from scripts.inspect_chain import inspect_chain

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Enrol
-from chain.database import DATABASE
-from chain.genesis import Genesis
-from chain.headers import Header
-from chain.reader import Reader
+from chain.consensus.headers import Header
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from tests.support.running import RunningNode, run_to_end, running, wait_for

@@ -106,7 +106,7 @@ def interrupted_at(module: str, home: Path, tmp_path: Path) -> int:
     return code
 
 
-@pytest.mark.parametrize("module", ["structlog", "trio", "chain.engine", "p2p.local.home"])
+@pytest.mark.parametrize("module", ["structlog", "trio", "chain.protocol.engine", "p2p.local.home"])
 def test_ctrl_c_is_quiet_while_modules_are_imported(solo: Path, tmp_path: Path, module: str) -> None:
     (solo / "config.toml").unlink()
     os.mkfifo(solo / "config.toml")  # here it waits, on however fast a machine

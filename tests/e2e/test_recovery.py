@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from chain.actions import Enrol
-from chain.database import DATABASE
-from chain.genesis import Genesis, found_genesis
-from chain.places import tally_of
-from chain.policy import shipped_policy
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import shipped_policy
+from chain.disk.database import DATABASE
+from chain.disk.places import tally_of
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of
 from scripts.testnet_parts.homes import free_ports

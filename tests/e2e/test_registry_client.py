@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from chain.genesis import found_genesis
-from chain.policy import shipped_policy
+from chain.content.genesis import found_genesis
+from chain.content.policy import shipped_policy
 from p2p.client import STATUS, Client
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

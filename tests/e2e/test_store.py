@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Enrol
-from chain.genesis import Genesis, found_genesis
-from chain.places import Address
-from chain.policy import shipped_policy
-from chain.reader import Reader
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import shipped_policy
+from chain.disk.places import Address
+from chain.disk.reader import Reader
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from tests.support import postgres

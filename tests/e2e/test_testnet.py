@@ -23,13 +23,13 @@ import httpx
 import psutil
 import pytest
 
-from chain.actions import Enrol
-from chain.codec import encode
-from chain.database import DATABASE
-from chain.genesis import load_genesis
-from chain.headers import Header
-from chain.keys import SecretKey, did_from_key, key_from_did
-from chain.reader import Reader
+from chain.base.codec import encode
+from chain.base.keys import SecretKey, did_from_key, key_from_did
+from chain.consensus.headers import Header
+from chain.content.actions import Enrol
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from tests.support.running import DEADLINE_S, ROOT, wait_for
 from tests.support.world import Actor
 

@@ -11,8 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from chain.actions import Enrol
-from chain.genesis import load_genesis
+from chain.content.actions import Enrol
+from chain.content.genesis import load_genesis
 from p2p.local.config import HomeConfig
 from tests.support.running import DEADLINE_S, ROOT, RunningNode, wait_for
 from tests.support.world import Actor

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from chain.electorate import Gate
-from chain.errors import Reason
-from chain.votes import Count
+from chain.base.errors import Reason
+from chain.consensus.electorate import Gate
+from chain.consensus.votes import Count
 from scripts.model_parts.judged import real_keys, stamps, walk
 from scripts.model_parts.simulated import Writing, recount, stored
 from scripts.simulation.history import History

@@ -8,8 +8,8 @@ import msgpack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chain.codec import U64_MAX, decode, encode
-from chain.errors import Reason, Refused
+from chain.base.codec import U64_MAX, decode, encode
+from chain.base.errors import Reason, Refused
 
 MAX_BYTES, MAX_ITEMS = 4_096, 16
 

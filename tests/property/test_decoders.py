@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.codec import encode
-from chain.errors import Reason
+from chain.base.codec import encode
+from chain.base.errors import Reason
 from scripts.fuzz_parts.decoders import DECODERS as TABLE
 from tests.support.refusals import refusal
 

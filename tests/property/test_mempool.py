@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chain import mempool
-from chain.actions import Action, Enrol, Rate
-from chain.errors import Disposition
-from chain.mempool import Mempool
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.base.errors import Disposition
+from chain.content.actions import Action, Enrol, Rate
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.protocol import mempool
+from chain.protocol.mempool import Mempool
 from tests.support.pool import check_pool
 from tests.support.refusals import refusal
 from tests.support.world import genesis_of, secret

@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import paged, trees
-from chain.codec import encode
-from chain.database import Database
-from chain.derived import Derived
-from chain.draft import Changes
-from chain.entries import Marker, Rating
-from chain.errors import OperatorError
-from chain.paged import PagedStore
-from chain.registry import genesis_state
-from chain.rows import StoredRows
-from chain.schema import FORMAT, PUT_ENTRY, SCHEMA, entry_row
-from chain.state import encode_entry
-from chain.statekeys import marker_key, rating_key
-from chain.store import FOR_EVER, MemoryStore, Tree
+from chain.base.codec import encode
+from chain.base.errors import OperatorError
+from chain.branches import paged, trees
+from chain.branches.paged import PagedStore
+from chain.branches.store import FOR_EVER, MemoryStore, Tree
+from chain.disk.database import Database
+from chain.disk.derived import Derived
+from chain.disk.rows import StoredRows
+from chain.disk.schema import FORMAT, PUT_ENTRY, SCHEMA, entry_row
+from chain.register.draft import Changes
+from chain.register.entries import Marker, Rating
+from chain.register.registry import genesis_state
+from chain.register.state import encode_entry
+from chain.register.statekeys import marker_key, rating_key
 from tests.support.world import genesis_of
 
 GENESIS = genesis_of(1)

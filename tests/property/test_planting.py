@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import pages
-from chain.errors import InvariantBroken
-from chain.planting import bring, forget, pages_between, planted, standing
-from chain.statetree import EMPTY, Node, StateTree
+from chain.base.errors import InvariantBroken
+from chain.tree import pages
+from chain.tree.planting import bring, forget, pages_between, planted, standing
+from chain.tree.statetree import EMPTY, Node, StateTree
 
 # Hashes of our own making, so that some share more bits than a path has.
 NEAR = st.integers(0, 40).map(lambda number: bytes(31) + bytes([number]))

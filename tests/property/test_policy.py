@@ -11,11 +11,11 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from chain.actions import POINTS_LIMIT
-from chain.amendments import amendment_fault
-from chain.errors import OperatorError
-from chain.language import SCORE_LIMIT
-from chain.policy import Policy, decode_policy, read_policy
+from chain.base.errors import OperatorError
+from chain.content.actions import POINTS_LIMIT
+from chain.content.amendments import amendment_fault
+from chain.content.language import SCORE_LIMIT
+from chain.content.policy import Policy, decode_policy, read_policy
 
 Document = dict[str, Any]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chain.codec import decode, encode
-from chain.errors import Reason, Refused
-from chain.ranges import MAX_REPLY_BYTES, WHOLE, Part, Row, check_part, fitting_depth, make_part, read_part
-from chain.statetree import StateTree
+from chain.base.codec import decode, encode
+from chain.base.errors import Reason, Refused
+from chain.tree.ranges import MAX_REPLY_BYTES, WHOLE, Part, Row, check_part, fitting_depth, make_part, read_part
+from chain.tree.statetree import StateTree
 from tests.support.refusals import refusal
 
 States = st.dictionaries(st.binary(min_size=1, max_size=6), st.binary(max_size=40), max_size=60)

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.errors import OperatorError
-from chain.policy import shipped_policy
+from chain.base.errors import OperatorError
+from chain.content.policy import shipped_policy
 from scripts.ratings_file import Rating, read_file
 
 (CATEGORY,) = shipped_policy("marketplace").ratings.values()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chain import members
-from chain.draft import Draft
+from chain.register import members
+from chain.register.draft import Draft
 from scripts.histories_parts.breaking import DOCUMENT, Finding, document, until_noticed
 from scripts.histories_parts.broken import BROKEN
 from scripts.histories_parts.history import live, run_history

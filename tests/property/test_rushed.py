@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chain import governance, members, recovery
-from chain.draft import Draft
-from chain.errors import Reason, Refused
-from chain.identities import Left, left_key
-from chain.statekeys import account_key, member_key
+from chain.base.errors import Reason, Refused
+from chain.content.identities import Left, left_key
+from chain.register import governance, members, recovery
+from chain.register.draft import Draft
+from chain.register.statekeys import account_key, member_key
 from scripts import histories
 from scripts.histories_parts.rushed import run_rushed
 from tests.support.commands import exit_code

@@ -23,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.bindings import crypto_core_ed25519_add, crypto_scalarmult_ed25519_base_noclamp
 
-from chain.errors import Reason, Refused
-from chain.keys import SecretKey, check_public_key, did_from_key, key_from_did, verify
+from chain.base.errors import Reason, Refused
+from chain.base.keys import SecretKey, check_public_key, did_from_key, key_from_did, verify
 
 Judged = TypeVar("Judged", bytes, str)
 

@@ -8,11 +8,11 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.admission import AdmittedClaim
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.engine import Engine
-from chain.events import (
+from chain.branches.blockchain import Blockchain
+from chain.content.blocks import Block
+from chain.protocol.admission import AdmittedClaim
+from chain.protocol.engine import Engine
+from chain.protocol.events import (
     Ask,
     AskStatus,
     BlocksReceived,
@@ -26,7 +26,7 @@ from chain.events import (
     StatusReceived,
     Tick,
 )
-from chain.messages import GetHeadings, GetTransactions, Status
+from chain.protocol.messages import GetHeadings, GetTransactions, Status
 from tests.support.forge import Forge, heading
 from tests.support.world import genesis_of
 

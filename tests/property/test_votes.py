@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain import electorate
-from chain.electorate import NOTHING_DECIDED, Decision, Electorate, Gate, Joint
-from chain.errors import Reason, Refused
-from chain.forkchoice import Choice, choose
-from chain.statements import NO_TAG, Said, contradicting, is_equivocation
-from chain.votecodec import decode_votes, encode_votes
-from chain.votes import Count, Votes
+from chain.base.errors import Reason, Refused
+from chain.consensus import electorate
+from chain.consensus.electorate import NOTHING_DECIDED, Decision, Electorate, Gate, Joint
+from chain.consensus.forkchoice import Choice, choose
+from chain.consensus.statements import NO_TAG, Said, contradicting, is_equivocation
+from chain.consensus.votecodec import decode_votes, encode_votes
+from chain.consensus.votes import Count, Votes
 from tests.support.counting import equal, key
 
 GATE_BLOCKS = 6

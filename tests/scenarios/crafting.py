@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from chain import registry
-from chain.actions import Enrol, Rate
-from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
-from chain.ballots import make_ballot
-from chain.blocks import Block, encode_block, heading_of
-from chain.blocktree import genesis_header
-from chain.electorate import NOTHING_DECIDED
-from chain.errors import Reason, Refused
-from chain.events import Request
-from chain.headers import sign_header
-from chain.judgement import judge
-from chain.ledger import Ledger, decided
-from chain.merkle import merkle_root
-from chain.messages import GetBlocks, GetTransactions, RawItems
-from chain.statements import NO_TAG
-from chain.transactions import VerifiedTransaction
-from chain.votes import Votes
+from chain.base.errors import Reason, Refused
+from chain.base.merkle import merkle_root
+from chain.branches.blocktree import genesis_header
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.attestations import Attestation, VerifiedAttestation, sign_attestation
+from chain.consensus.ballots import make_ballot
+from chain.consensus.electorate import NOTHING_DECIDED
+from chain.consensus.headers import sign_header
+from chain.consensus.judgement import judge
+from chain.consensus.statements import NO_TAG
+from chain.consensus.votes import Votes
+from chain.content.actions import Enrol, Rate
+from chain.content.blocks import Block, encode_block, heading_of
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol.events import Request
+from chain.protocol.messages import GetBlocks, GetTransactions, RawItems
+from chain.register import registry
 from scripts.simulation.wire import announcement_of, batched
 from tests.support.world import Actor, Host, World, secret
 

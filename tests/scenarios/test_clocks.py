@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from chain import clock
-from chain.clock import FAR_MS, PATIENCE_MS
-from chain.credentials import sign_credential
+from chain.protocol import clock
+from chain.protocol.clock import FAR_MS, PATIENCE_MS
+from chain.protocol.credentials import sign_credential
 from scripts.simulation.wire import Claim
 from tests.scenarios.crafting import Traffic
 from tests.support.world import Host, World, secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from chain.actions import Enrol
+from chain.content.actions import Enrol
 from tests.support.world import GENESIS_MS, Actor, World
 
 AHEAD_SLOTS = 300

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chain.ballots import make_ballot
-from chain.errors import Reason
-from chain.events import (
+from chain.base.errors import Reason
+from chain.consensus.ballots import make_ballot
+from chain.protocol.events import (
     BlocksReceived,
     Commit,
     Equivocation,
@@ -21,7 +21,7 @@ from chain.events import (
     PeerLost,
     Tick,
 )
-from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions
+from chain.protocol.messages import Announcement, GetBlocks, GetHeadings, GetTransactions
 from scripts.simulation.wire import Announced, attested
 from tests.scenarios.crafting import (
     Traffic,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from chain.database import DATABASE
-from chain.entries import Member
-from chain.errors import OperatorError
-from chain.identities import left_key
-from chain.keys import did_from_key
-from chain.reader import Reader
-from chain.state import decode_entry, encode_entry
-from chain.statekeys import member_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.content.identities import left_key
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.register.entries import Member
+from chain.register.state import decode_entry, encode_entry
+from chain.register.statekeys import member_key
 from scripts.municipal.audit import audit
 from scripts.municipal.cast import MEMBERS
 from tests.support.rehearsal import SLOTS, Rehearsal

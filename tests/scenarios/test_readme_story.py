@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.actions import Enrol, Rate
+from chain.content.actions import Enrol, Rate
 from tests.support.world import Actor, World
 
 

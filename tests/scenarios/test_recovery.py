@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from chain.actions import Approve, Consent, Enrol, Lost, Propose
-from chain.electorate import GATE_BLOCKS, Gate
-from chain.production import is_forgotten, said_by
-from chain.proposals import ReplaceValidator
-from chain.restart import Restart
-from chain.stall import stall_of
-from chain.transactions import VerifiedTransaction
+from chain.branches.stall import stall_of
+from chain.consensus.electorate import GATE_BLOCKS, Gate
+from chain.consensus.restart import Restart
+from chain.content.actions import Approve, Consent, Enrol, Lost, Propose
+from chain.content.proposals import ReplaceValidator
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol.production import is_forgotten, said_by
 from scripts.simulation.disk import Disk
 from scripts.simulation.wire import announcement_of
 from tests.support.world import Actor, Host, World, secret

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.production import MAX_OPEN_TRANSACTIONS, block_limit
+from chain.protocol.production import MAX_OPEN_TRANSACTIONS, block_limit
 from tests.scenarios.crafting import Traffic
 from tests.support.world import World
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from chain.blocks import Block, encode_block
-from chain.errors import Reason
-from chain.events import BlocksReceived, Request
-from chain.messages import GetBlocks, GetTransactions, RawItems, Status
+from chain.base.errors import Reason
+from chain.content.blocks import Block, encode_block
+from chain.protocol.events import BlocksReceived, Request
+from chain.protocol.messages import GetBlocks, GetTransactions, RawItems, Status
 from scripts.simulation.wire import Claim
 from tests.scenarios.crafting import Traffic, branch_of, chain_reply, craft, next_slot, reasons_of, replay, slot_now
 from tests.support.world import World

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chain import mempool
-from chain.actions import Enrol, Rate
-from chain.entries import Member
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
+from chain.content.actions import Enrol, Rate
+from chain.protocol import mempool
+from chain.register.entries import Member
 from tests.scenarios.crafting import Traffic, announce, branch_of, craft, gossip, next_slot, slot_now
 from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from chain.actions import Approve, Consent, Propose
-from chain.electorate import GATE_BLOCKS, Gate, Joint
-from chain.entries import CARRIED, OPEN, Motion
-from chain.proposals import (
+from chain.consensus.electorate import GATE_BLOCKS, Gate, Joint
+from chain.content.actions import Approve, Consent, Propose
+from chain.content.proposals import (
     AddValidator,
     JailValidator,
     Proposal,
@@ -14,6 +13,7 @@ from chain.proposals import (
     ReplaceValidator,
     ReweighValidator,
 )
+from chain.register.entries import CARRIED, OPEN, Motion
 from tests.scenarios.crafting import Traffic, branch_of, replay
 from tests.support.world import Actor, Host, World, secret
 

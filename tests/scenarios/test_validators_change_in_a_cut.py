@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chain.proposals import (
+from chain.content.proposals import (
     AddValidator,
     JailValidator,
     Proposal,

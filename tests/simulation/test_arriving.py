@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chain import joining
-from chain.blockchain import Blockchain
-from chain.events import Commit, SigningState
+from chain.branches.blockchain import Blockchain
+from chain.protocol import joining
+from chain.protocol.events import Commit, SigningState
 from scripts.simulation.realdisk import RealDisk
 from tests.support.headings import CHAIN, GENESIS
 

@@ -6,17 +6,16 @@ import ast
 
 import pytest
 
-from chain.blockchain import Blockchain
-from chain.production import Producer
+from chain.branches.blockchain import Blockchain
+from chain.protocol.production import Producer
 from scripts.mutants_parts.breaks import mutants
-from scripts.mutants_parts.crew import ROOT, worker
+from scripts.mutants_parts.crew import worker
 from scripts.simulation import breaking
 from scripts.simulation.argued import ARGUED
 from scripts.simulation.effects import Effects
-from scripts.simulation.everyrule import Verdict, document, drawn, kind_of
+from scripts.simulation.everyrule import FILES, Verdict, document, drawn, kind_of
 from scripts.simulation.history import History, run_history
 from scripts.simulation.settings import Settings
-from scripts.simulation.trials import CONSENSUS
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import secret
 
@@ -42,7 +41,7 @@ def test_a_validator_that_falls_silent_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 def test_a_jailed_validator_that_makes_a_block_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a jail that takes nothing from anybody, neither on a branch nor at the door
-    monkeypatch.setattr("chain.judgement.check_leader", lambda *_arguments: None)
+    monkeypatch.setattr("chain.consensus.judgement.check_leader", lambda *_arguments: None)
     monkeypatch.setattr(Blockchain, "check_leader", lambda *_arguments: None)
     # when one who signs twice goes on after it was jailed
     outcome = run_history(Settings(4, 150, "none", "persists", only_effects=True), 0)
@@ -69,8 +68,7 @@ def test_a_crash_of_a_node_is_told_from_one_of_the_simulator(
 
 
 def test_every_refusal_of_the_consensus_is_taken_out() -> None:
-    for name in CONSENSUS:
-        path = ROOT / "chain" / f"{name}.py"
+    for path in FILES:
         raised = [
             node.lineno
             for node in ast.walk(ast.parse(path.read_bytes()))
@@ -82,7 +80,7 @@ def test_every_refusal_of_the_consensus_is_taken_out() -> None:
         taken = sum(
             any(one.first <= line <= one.last or line - 2 <= one.last < line for one in silent) for line in raised
         )
-        assert taken == len(raised), name
+        assert taken == len(raised), path.stem
 
 
 def test_a_sample_of_them_is_the_same_each_time() -> None:

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 import pytest
 
-from chain.errors import Refused
-from chain.events import Request
+from chain.base.errors import Refused
+from chain.protocol.events import Request
 from scripts.simulation import versions
 from scripts.simulation.acts import Act, BackUp, Crash, Prune, Ruin, Upgrade
 from scripts.simulation.history import History, run_history
@@ -124,7 +124,7 @@ def test_as_few_disks_as_are_tolerated_are_no_ruin(live: Live) -> None:
 
 
 def test_a_network_that_does_not_take_its_restart_is_noticed(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chain.judgement.restarted", lambda votes, *_arguments: votes)
+    monkeypatch.setattr("chain.consensus.judgement.restarted", lambda votes, *_arguments: votes)
     outcome = live([Ruin(20, ("node1", "node2"), 2)])
     assert outcome.violation
 

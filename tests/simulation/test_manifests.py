@@ -116,7 +116,7 @@ def test_a_node_that_is_far_behind_is_not_synced() -> None:
 def test_two_chains_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     # given nodes for which half of the votes is enough, and two halves that do not hear each other
     monkeypatch.setattr(
-        "chain.electorate.ValidatorSet.__post_init__", lambda one: object.__setattr__(one, "threshold", 2)
+        "chain.consensus.electorate.ValidatorSet.__post_init__", lambda one: object.__setattr__(one, "threshold", 2)
     )
     manifest = a_manifest(Cut(at=5, name="river", nodes=("ann", "bob")), asserts=(Agree(),))
     record = run_manifest(manifest, quiet)

@@ -12,20 +12,32 @@ from typing import Any
 
 import pytest
 
-from chain import registry
-from chain.actions import Action, Answer, Appeal, Enrol, FileRecord, Object, Propose, Repair, Rotate, Rule, Statement
-from chain.ballots import make_ballot
-from chain.blocks import Block
-from chain.errors import Refused
-from chain.headers import sign_header
-from chain.judgement import judge
-from chain.ledger import Ledger, decided
-from chain.policy import Policy, read_policy
-from chain.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
-from chain.statekeys import read_record_key, record_key
-from chain.statements import NO_TAG
-from chain.transactions import Transaction, VerifiedTransaction
-from chain.votes import Votes
+from chain.base.errors import Refused
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.ballots import make_ballot
+from chain.consensus.headers import sign_header
+from chain.consensus.judgement import judge
+from chain.consensus.statements import NO_TAG
+from chain.consensus.votes import Votes
+from chain.content.actions import (
+    Action,
+    Answer,
+    Appeal,
+    Enrol,
+    FileRecord,
+    Object,
+    Propose,
+    Repair,
+    Rotate,
+    Rule,
+    Statement,
+)
+from chain.content.blocks import Block
+from chain.content.policy import Policy, read_policy
+from chain.content.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
+from chain.content.transactions import Transaction, VerifiedTransaction
+from chain.register import registry
+from chain.register.statekeys import read_record_key, record_key
 from scripts.histories_parts.broken import broken
 from scripts.municipal.audit import audit
 from scripts.municipal.story import rehearsal_policy

@@ -10,9 +10,9 @@ from typing import Literal
 
 import pytest
 
-from chain import mempool
-from chain.actions import Enrol, Rate
-from chain.transactions import VerifiedTransaction
+from chain.content.actions import Enrol, Rate
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol import mempool
 from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World

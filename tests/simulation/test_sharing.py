@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from chain import admission, blocktree, skeleton
-from chain.votes import Votes
+from chain.branches import blocktree
+from chain.consensus.votes import Votes
+from chain.protocol import admission, skeleton
 from scripts.simulation import history
 from scripts.simulation.settings import Outcome, Settings
 from scripts.simulation.sharing import shared

@@ -12,12 +12,12 @@ from typing import get_args
 
 import pytest
 
-from chain.actions import Propose
-from chain.blocks import Heading
-from chain.events import BlocksReceived, Commit, FollowWallClock, HeadingsReceived, Tick
-from chain.kinds import KINDS
-from chain.messages import GetBlocks, GetHeadings
-from chain.proposals import Proposal
+from chain.content.actions import Propose
+from chain.content.blocks import Heading
+from chain.content.kinds import KINDS
+from chain.content.proposals import Proposal
+from chain.protocol.events import BlocksReceived, Commit, FollowWallClock, HeadingsReceived, Tick
+from chain.protocol.messages import GetBlocks, GetHeadings
 from scripts.histories_parts.broken import BROKEN, broken
 from scripts.histories_parts.broken_rule import RECOUNT
 from scripts.simulation.acts import Freeze

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chain.electorate import NOTHING_DECIDED, Decision
-from chain.votes import Votes
+from chain.consensus.electorate import NOTHING_DECIDED, Decision
+from chain.consensus.votes import Votes
 
 Vote = tuple[int, int, int]
 """What a block carries: the number of a speaker, the height that it attests, and its ``mhg``."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from chain.actions import Enrol
-from chain.genesis import Genesis
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
 from p2p.client import announced
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

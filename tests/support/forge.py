@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-from chain import registry
-from chain.admission import AdmittedAnnouncement, AdmittedAttestations, AdmittedBatch, AdmittedClaim
-from chain.attestations import Attestation, VerifiedAttestation, sign_attestation
-from chain.ballots import make_ballot
-from chain.blockchain import Blockchain
-from chain.blocks import Block, Heading, assemble
-from chain.blocktree import genesis_header
-from chain.draft import Draft, Parent
-from chain.engine import Engine
-from chain.errors import Refused
-from chain.events import (
+from chain.base.errors import Refused
+from chain.base.keys import SecretKey
+from chain.base.merkle import merkle_root
+from chain.branches.blockchain import Blockchain
+from chain.branches.blocktree import genesis_header
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.attestations import Attestation, VerifiedAttestation, sign_attestation
+from chain.consensus.ballots import make_ballot
+from chain.consensus.headers import sign_header
+from chain.consensus.restart import Restart, restarted
+from chain.consensus.votes import Votes
+from chain.content.blocks import Block, Heading, assemble
+from chain.content.genesis import Genesis
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol.admission import AdmittedAnnouncement, AdmittedAttestations, AdmittedBatch, AdmittedClaim
+from chain.protocol.engine import Engine
+from chain.protocol.events import (
     Ask,
     AttestationsReceived,
     BlockAnnounced,
@@ -31,16 +37,10 @@ from chain.events import (
     StatusReceived,
     TransactionsReceived,
 )
-from chain.genesis import Genesis
-from chain.headers import sign_header
-from chain.keys import SecretKey
-from chain.ledger import Ledger, decided
-from chain.merkle import merkle_root
-from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status
-from chain.restart import Restart, restarted
-from chain.transactions import VerifiedTransaction
-from chain.validators import Validators
-from chain.votes import Votes
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, Status
+from chain.register import registry
+from chain.register.draft import Draft, Parent
+from chain.register.validators import Validators
 from tests.support.world import secret
 
 T = TypeVar("T")

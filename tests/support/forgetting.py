@@ -7,13 +7,13 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from chain.actions import Dispute, Enrol, Leave, Object, Rate, Retract
-from chain.blockchain import Blockchain
-from chain.database import DATABASE
-from chain.events import Commit, SigningState
-from chain.policy import read_policy
-from chain.proposals import Accredit
-from chain.storage import Storage
+from chain.branches.blockchain import Blockchain
+from chain.content.actions import Dispute, Enrol, Leave, Object, Rate, Retract
+from chain.content.policy import read_policy
+from chain.content.proposals import Accredit
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
 from tests.support.homes import write_genesis
 from tests.support.registered import DEFAULT, DIGEST, NEIGHBOURS, TICKET, City, city_policy
 

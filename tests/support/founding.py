@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chain.founding import Entry, Plan, sign_entry
-from chain.policy import shipped_policy
+from chain.content.founding import Entry, Plan, sign_entry
+from chain.content.policy import shipped_policy
 from p2p.local.home import peer_id_of
 from tests.support.world import GENESIS_MS, secret
 

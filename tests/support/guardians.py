@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chain.actions import RECOVER, NameGuardians, Recover
-from chain.consents import sign_recovery
-from chain.identities import commitment_of
+from chain.content.actions import RECOVER, NameGuardians, Recover
+from chain.content.consents import sign_recovery
+from chain.content.identities import commitment_of
 from tests.support.register import Person, Register
 
 SALT = b"sixteen bytes..!"

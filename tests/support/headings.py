@@ -12,12 +12,12 @@ import trio
 from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 
-from chain.actions import Enrol
-from chain.blocks import Block
-from chain.codec import encode
-from chain.genesis import Genesis
-from chain.messages import GetHeadings, RawItems, Status, cut_to_size
-from chain.serving import HEADINGS, STATUS
+from chain.base.codec import encode
+from chain.content.actions import Enrol
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.protocol.messages import GetHeadings, RawItems, Status, cut_to_size
+from chain.protocol.serving import HEADINGS, STATUS
 from p2p.network import Transport, TransportConfig, open_transport
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of

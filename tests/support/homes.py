@@ -11,11 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from chain.codec import encode
-from chain.database import DATABASE
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis
-from chain.storage import Storage
+from chain.base.codec import encode
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
 from scripts.simulation.disk import Disk
 from tests.support.world import Host, World
 

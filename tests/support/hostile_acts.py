@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chain import arbiters, offences, registry
-from chain.actions import (
+from chain.base.errors import Disposition, Reason
+from chain.consensus.headers import sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import (
     ANNUL,
     APPROVE,
     ASK,
@@ -47,13 +49,11 @@ from chain.actions import (
     Statement,
     Veto,
 )
-from chain.entries import Docket
-from chain.errors import Disposition, Reason
-from chain.governance import MAX_OPEN_MOTIONS
-from chain.headers import sign_header
-from chain.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Revoke, Suspend
-from chain.statekeys import DOCKET_KEY
-from chain.statements import NO_TAG
+from chain.content.proposals import ARBITER, Accredit, AddValidator, Amend, Restore, Revoke, Suspend
+from chain.register import arbiters, offences, registry
+from chain.register.entries import Docket
+from chain.register.governance import MAX_OPEN_MOTIONS
+from chain.register.statekeys import DOCKET_KEY
 from tests.support.guardians import Circle
 from tests.support.register import (
     DIGEST,

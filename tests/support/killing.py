@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from chain import database
+from chain.disk import database
 
 _CONTEXT = multiprocessing.get_context("fork")
 # Steps of SQLite's own machine that count as one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.mempool import Mempool
+from chain.protocol.mempool import Mempool
 
 
 def check_pool(pool: Mempool) -> None:

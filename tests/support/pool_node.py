@@ -8,19 +8,19 @@ from typing import Any
 
 import httpx
 
-from chain import registry as rules
-from chain.chronicle import describe_refusal
-from chain.codec import decode
-from chain.documents import records_document
-from chain.draft import Draft
-from chain.errors import Reason, Refused
-from chain.genesis import Genesis
-from chain.institutions import policy_document
-from chain.keys import did_from_key, key_from_did
-from chain.registry import genesis_state
-from chain.statekeys import member_key
-from chain.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
-from chain.view import MemoryView, StateView
+from chain.base.codec import decode
+from chain.base.errors import Reason, Refused
+from chain.base.keys import did_from_key, key_from_did
+from chain.content.genesis import Genesis
+from chain.content.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
+from chain.documents.chronicle import describe_refusal
+from chain.documents.institutions import policy_document
+from chain.documents.people import records_document
+from chain.register import registry as rules
+from chain.register.draft import Draft
+from chain.register.registry import genesis_state
+from chain.register.statekeys import member_key
+from chain.register.view import MemoryView, StateView
 from p2p.client import NodeStatus
 from p2p.local.endpoints import MAX_SUBMISSION, MAX_TRIAL
 from p2p.local.http import MAX_BODY_BYTES

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chain.database import DATABASE
-from chain.genesis import load_genesis
-from chain.proof import Proven, check_evidence
-from chain.prover import prove
-from chain.reader import Reader
-from chain.sources import StoredState
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.sources import StoredState
+from chain.documents.proof import Proven, check_evidence
+from chain.documents.prover import prove
 
 
 @contextmanager

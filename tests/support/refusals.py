@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec
 
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
 
 P = ParamSpec("P")
 

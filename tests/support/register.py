@@ -20,8 +20,15 @@ from hashlib import sha256
 from itertools import count, repeat
 from typing import Any
 
-from chain import arbiters, registry
-from chain.actions import (
+from chain.base.errors import Reason
+from chain.base.keys import SecretKey, did_from_key
+from chain.base.merkle import merkle_root
+from chain.branches.ledger import Ledger, decided
+from chain.consensus.ballots import EMPTY, make_ballot
+from chain.consensus.electorate import Electorate, ValidatorSet
+from chain.consensus.headers import sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import (
     MAINTAIN,
     RECOVER,
     Action,
@@ -38,23 +45,16 @@ from chain.actions import (
     Reopen,
     Rotate,
 )
-from chain.ballots import EMPTY, make_ballot
-from chain.blocks import Block, assemble
-from chain.consents import sign_consent, sign_receipt, sign_recovery, sign_reopening, sign_rotation
-from chain.electorate import Electorate, ValidatorSet
-from chain.entries import CARRIED, Authority, Member, Motion, Record, Rulings
-from chain.errors import Reason
-from chain.genesis import Genesis, make_genesis
-from chain.headers import sign_header
-from chain.keys import SecretKey, did_from_key
-from chain.ledger import Ledger, decided
-from chain.merkle import merkle_root
-from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Amend, Proposal, ReplaceValidator
-from chain.scores import Line, Standing, explain, standing
-from chain.statekeys import RATINGS, RECORDS, read_rating_key, read_record_key, record_key, rulings_key
-from chain.statements import NO_TAG
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.content.blocks import Block, assemble
+from chain.content.consents import sign_consent, sign_receipt, sign_recovery, sign_reopening, sign_rotation
+from chain.content.genesis import Genesis, make_genesis
+from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Amend, Proposal, ReplaceValidator
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.register import arbiters, registry
+from chain.register.entries import CARRIED, Authority, Member, Motion, Record, Rulings
+from chain.register.scores import Line, Standing, explain, standing
+from chain.register.statekeys import RATINGS, RECORDS, read_rating_key, read_record_key, record_key, rulings_key
 from tests.support.refusals import refusal
 
 DIGEST = sha256(b"a document kept elsewhere").digest()

@@ -8,7 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from chain.actions import (
+from chain.base.keys import did_from_key
+from chain.branches.blockchain import Blockchain
+from chain.consensus.votes import Votes
+from chain.content.actions import (
     ASK,
     CORRECT,
     MAINTAIN,
@@ -26,18 +29,15 @@ from chain.actions import (
     Rotate,
     Rule,
 )
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.consents import sign_rotation
-from chain.database import DATABASE
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis, make_genesis
-from chain.keys import did_from_key
-from chain.policy import Policy, read_policy, shipped_policy
-from chain.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
-from chain.storage import Storage
-from chain.transactions import VerifiedTransaction
-from chain.votes import Votes
+from chain.content.blocks import Block
+from chain.content.consents import sign_rotation
+from chain.content.genesis import Genesis, make_genesis
+from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
 from tests.support.forge import Forge
 from tests.support.homes import write_genesis
 from tests.support.world import Actor, secret

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from chain.policy import Policy
-from chain.trial import try_out
+from chain.content.policy import Policy
+from chain.protocol.trial import try_out
 from scripts.municipal.audit import Audit, audit
 from scripts.municipal.cast import Cast
 from scripts.municipal.director import Director

@@ -10,12 +10,12 @@ from typing import cast
 
 from prometheus_client import CollectorRegistry
 
-from chain.blocks import Block
-from chain.database import DATABASE
-from chain.engine import Engine
-from chain.genesis import Genesis
-from chain.reader import Reader
-from chain.storage import Storage
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.storage import Storage
+from chain.protocol.engine import Engine
 from p2p.local.broadcast import Broadcast
 from p2p.local.config import HomeConfig
 from p2p.local.face import LocalFace, Running

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from chain.codec import encode
-from chain.transactions import Transaction
+from chain.base.codec import encode
+from chain.content.transactions import Transaction
 
 ROOT = Path(__file__).parents[2]
 # Far more than a slow machine needs; a test that waits this long has failed.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
-from chain.messages import GetPart
-from chain.ranges import Row, digest, fitting_depth, make_part
-from chain.statetree import StateTree
+from chain.protocol.messages import GetPart
+from chain.tree.ranges import Row, digest, fitting_depth, make_part
+from chain.tree.statetree import StateTree
 
 
 class Shelf:

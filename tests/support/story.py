@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain.actions import Enrol, Rate
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.content.actions import Enrol, Rate
 from tests.support.homes import RecordingDisk, record, write_home
 from tests.support.world import Actor, World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.testnet_parts.acts import Act
 
 TOKEN = "t" * 24

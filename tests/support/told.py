@@ -9,19 +9,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from chain import documents, institutions
-from chain.actions import Enrol
-from chain.blocks import Block, encode_block
-from chain.codec import decode, encode
-from chain.database import DATABASE
-from chain.entries import Member
-from chain.genesis import load_genesis
-from chain.keys import did_from_key
-from chain.proof import MAX_FILE_BYTES, MAX_ITEMS
-from chain.reader import Reader
-from chain.statekeys import member_key
-from chain.view import StateView
-from chain.words import time_of
+from chain.base.codec import decode, encode
+from chain.base.keys import did_from_key
+from chain.content.actions import Enrol
+from chain.content.blocks import Block, encode_block
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.documents import institutions, people
+from chain.documents.proof import MAX_FILE_BYTES, MAX_ITEMS
+from chain.documents.words import time_of
+from chain.register.entries import Member
+from chain.register.statekeys import member_key
+from chain.register.view import StateView
 from tests.support.proving import proof_of
 from tests.support.registered import City, lively_city
 from tests.support.world import Actor, secret
@@ -54,10 +54,8 @@ def told(city: City, folder: Path, *subjects: Actor) -> Answers:
             answers["/motions"] = institutions.motions_document(view)
             for actor in subjects:
                 answers |= _member(view, actor)
-            members = [
-                documents.member_document(view, identity, member) for identity, member in documents.members(view)
-            ]
-            answers["/top"] = {**documents.as_of(view), "members": members}
+            members = [people.member_document(view, identity, member) for identity, member in people.members(view)]
+            answers["/top"] = {**people.as_of(view), "members": members}
     finally:
         reader.close()
     return answers
@@ -144,9 +142,9 @@ def _member(view: StateView, actor: Actor) -> Answers:
     identity = view.identity(actor.key)
     member = view.get(member_key(identity))
     assert isinstance(member, Member)
-    document = {**documents.as_of(view), **documents.member_document(view, identity, member)}
-    lines = documents.explanation(view, identity, member)
-    about = documents.records_document(view, actor.key)["records"]
+    document = {**people.as_of(view), **people.member_document(view, identity, member)}
+    lines = people.explanation(view, identity, member)
+    about = people.records_document(view, actor.key)["records"]
     path = f"/members/{did_from_key(actor.key)}"
     return {
         path: {**document, "records_about": about, "received": []},

@@ -16,23 +16,23 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 from libp2p.utils.varint import encode_uvarint
 
-from chain.actions import Enrol, Rate
-from chain.blocks import Block, encode_block, heading_of
-from chain.codec import decode, encode
-from chain.credentials import sign_credential
-from chain.electorate import NOTHING_DECIDED, Decision, Electorate, Joint, ValidatorSet, validator_set
-from chain.entries import Entry
-from chain.genesis import Genesis
-from chain.headers import Header
-from chain.keys import did_from_key
-from chain.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, Status
-from chain.proof import Counted, Voting, follow
-from chain.prover import prove
-from chain.restart import Restart
-from chain.state import decode_entry
-from chain.statetree import Proof, StateTree
-from chain.transactions import VerifiedTransaction
-from chain.votes import Votes
+from chain.base.codec import decode, encode
+from chain.base.keys import did_from_key
+from chain.consensus.electorate import NOTHING_DECIDED, Decision, Electorate, Joint, ValidatorSet, validator_set
+from chain.consensus.headers import Header
+from chain.consensus.restart import Restart
+from chain.consensus.votes import Votes
+from chain.content.actions import Enrol, Rate
+from chain.content.blocks import Block, encode_block, heading_of
+from chain.content.genesis import Genesis
+from chain.content.transactions import VerifiedTransaction
+from chain.documents.proof import Counted, Voting, follow
+from chain.documents.prover import prove
+from chain.protocol.credentials import sign_credential
+from chain.protocol.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, Status
+from chain.register.entries import Entry
+from chain.register.state import decode_entry
+from chain.tree.statetree import Proof, StateTree
 from p2p import handshake
 from p2p.frames import proposal
 from p2p.meshsub.parts import IHave, Message, Prune, Rpc, Subscription
@@ -288,7 +288,7 @@ def framed(payload: bytes) -> bytes:
 
 
 class _Final:
-    """The state after a block, which those after it make final.  See :class:`chain.prover.ProofSource`."""
+    """The state after a block, which those after it make final.  See :class:`chain.documents.prover.ProofSource`."""
 
     def __init__(
         self, genesis: Genesis, blocks: Sequence[Block], height: int, state: Callable[[Block], dict[bytes, bytes]]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from chain import registry
-from chain.actions import Enrol
-from chain.draft import Draft
-from chain.keys import SecretKey
-from chain.statekeys import VALIDATORS_KEY
-from chain.transactions import Transaction, VerifiedTransaction
-from chain.validators import Change, request
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol
+from chain.content.transactions import Transaction, VerifiedTransaction
+from chain.register import registry
+from chain.register.draft import Draft
+from chain.register.statekeys import VALIDATORS_KEY
+from chain.register.validators import Change, request
 from tests.support.world import Actor, genesis_of, secret
 
 #: Room for two more than the four that there are at first.

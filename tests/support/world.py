@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from unittest.mock import patch
 
-from chain import pace
-from chain.actions import Action
-from chain.errors import Refused
-from chain.events import (
+from chain.base.errors import Refused
+from chain.base.keys import SecretKey, did_from_key
+from chain.consensus.headers import Header
+from chain.consensus.statements import SignedStatement
+from chain.content.actions import Action
+from chain.content.genesis import Genesis, make_genesis
+from chain.content.policy import shipped_policy
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.protocol import pace
+from chain.protocol.events import (
     AnnounceBlock,
     Commit,
     Effect,
@@ -26,13 +32,7 @@ from chain.events import (
     Request,
     Submitted,
 )
-from chain.genesis import Genesis, make_genesis
-from chain.headers import Header
-from chain.keys import SecretKey, did_from_key
-from chain.messages import REPLY_BYTES, Status
-from chain.policy import shipped_policy
-from chain.statements import SignedStatement
-from chain.transactions import VerifiedTransaction, sign_transaction
+from chain.protocol.messages import REPLY_BYTES, Status
 from scripts.simulation.acts import Weather
 from scripts.simulation.checks import Checks
 from scripts.simulation.network import Network

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHAIN = sorted((ROOT / "chain").glob("*.py"))
+CHAIN = sorted((ROOT / "chain").rglob("*.py"))
 P2P = sorted((ROOT / "p2p").rglob("*.py"))
 SOURCES = [*CHAIN, *P2P, ROOT / "node.py"]
 
@@ -31,10 +31,21 @@ OPENERS = {"bz2", "codecs", "gzip", "io", "lzma", "pathlib", "tarfile", "zipfile
 
 
 def order() -> list[str]:
-    """The files of ``chain/`` in the order of its docstring."""
+    """The files of ``chain/`` in the order of its docstring, as modules."""
     docstring = ast.get_docstring(ast.parse((ROOT / "chain" / "__init__.py").read_text("utf-8"))) or ""
     _, listing = docstring.split("::", 1)
-    return re.findall(r"^ {4}(\w+) {2,}\S", listing, re.MULTILINE)
+    listed, package = [], ""
+    for indent, name in re.findall(r"^( {2,4})(\w+) {2,}\S", listing, re.MULTILINE):
+        if indent == "  ":
+            package = f"chain.{name}"
+        else:
+            listed.append(f"{package}.{name}")
+    return listed
+
+
+def module_of(path: Path) -> str:
+    """What a file of ``chain/`` is imported as."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 @cache
@@ -50,7 +61,8 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: a relative import"
             module = node.module or ""
-            yield from (f"{module}.{alias.name}" if module in ("chain", "p2p") else module for alias in node.names)
+            is_package = module in ("chain", "p2p") or (module.startswith("chain.") and module.count(".") == 1)
+            yield from (f"{module}.{alias.name}" if is_package else module for alias in node.names)
 
 
 def rooms(path: Path) -> set[str]:
@@ -61,14 +73,20 @@ def rooms(path: Path) -> set[str]:
 def test_the_list_of_files_is_complete() -> None:
     listed = order()
     assert len(listed) == len(set(listed))
-    assert sorted(listed) == [path.stem for path in CHAIN if path.stem != "__init__"]
+    assert sorted(listed) == sorted(module_of(path) for path in CHAIN if path.stem != "__init__")
+
+
+def test_no_two_files_have_one_name() -> None:
+    """So that a name is enough in a note, and in the tools that break one file after the other."""
+    names = [path.stem for path in CHAIN if path.stem != "__init__"]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.stem)
 def test_files_import_only_files_above_them(path: Path) -> None:
     listed = order()
-    above = listed[: listed.index(path.stem)] if path.stem in listed else []
-    wanted = {module.split(".")[1] for module in imports(path) if module.startswith("chain.")}
+    above = listed[: listed.index(module_of(path))] if path.stem != "__init__" else []
+    wanted = {module for module in imports(path) if module.startswith("chain.")}
     assert wanted - set(above) == set()
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from chain.errors import Disposition, Reason
+from chain.base.errors import Disposition, Reason
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "scripts" / "docs" / "bad-input.md"

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHAIN = sorted(path.stem for path in (ROOT / "chain").glob("*.py") if path.stem != "__init__")
-SOURCES = [*sorted((ROOT / "chain").glob("*.py")), *sorted((ROOT / "p2p").rglob("*.py")), ROOT / "node.py"]
+CHAIN = sorted(path for path in (ROOT / "chain").rglob("*.py") if path.stem != "__init__")
+SOURCES = [*sorted((ROOT / "chain").rglob("*.py")), *sorted((ROOT / "p2p").rglob("*.py")), ROOT / "node.py"]
 # Commands: what they raise ends as their one sentence and exit code.
 COMMANDS = {"init", "key_encrypt", "key_decrypt"}
 # Where hard arithmetic is explained by an example that is computed here.
 COMPUTED = {"votes", "validators", "statetree"}
 
 
-@pytest.mark.parametrize("name", CHAIN)
-def test_examples_come_out_as_they_are_written(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"chain.{name}"))
+@pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.stem)
+def test_examples_come_out_as_they_are_written(path: Path) -> None:
+    found = doctest.testmod(importlib.import_module(f"chain.{path.parent.name}.{path.stem}"))
     assert found.failed == 0
-    assert bool(found.attempted) >= (name in COMPUTED)
+    assert bool(found.attempted) >= (path.stem in COMPUTED)
 
 
 def silent(tree: ast.Module | ast.ClassDef, promise: str = "") -> Iterator[str]:

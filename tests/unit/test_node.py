@@ -16,15 +16,15 @@ import pytest
 import trio
 import trio.testing
 
-from chain.actions import Enrol
-from chain.admission import AdmittedBatch
-from chain.engine import Engine
-from chain.errors import OperatorError, Refused
-from chain.events import Commit, Outcomes, Submitted, TransactionsReceived
-from chain.proof import check_evidence
-from chain.storage import Storage
-from chain.transactions import VerifiedTransaction
-from chain.trial import screen
+from chain.base.errors import OperatorError, Refused
+from chain.content.actions import Enrol
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.storage import Storage
+from chain.documents.proof import check_evidence
+from chain.protocol.admission import AdmittedBatch
+from chain.protocol.engine import Engine
+from chain.protocol.events import Commit, Outcomes, Submitted, TransactionsReceived
+from chain.protocol.trial import screen
 from node import Node, open_node
 from p2p.local.config import HomeConfig
 from p2p.local.home import Home, create_home, load_home, peer_id_of

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from chain import registry
-from chain.codec import decode, integer
-from chain.errors import Refused
-from chain.ledger import Ledger
-from chain.proof import check_evidence
+from chain.base.codec import decode, integer
+from chain.base.errors import Refused
+from chain.branches.ledger import Ledger
+from chain.documents.proof import check_evidence
+from chain.register import registry
 from p2p.refusals import Why
 from tests.support import wire_vectors
 from tests.support.wire_vectors import FILES, FOLDER, GENESIS, MEMBER

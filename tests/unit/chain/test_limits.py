@@ -10,30 +10,10 @@ from typing import Any
 
 import pytest
 
-from chain import (
-    actions,
-    attestations,
-    ballots,
-    blocks,
-    electorate,
-    genesis,
-    governance,
-    headers,
-    identities,
-    kinds,
-    language,
-    leaving,
-    offences,
-    policy,
-    proposals,
-    registry,
-    restart,
-    statements,
-    statetree,
-    tables,
-    validators,
-    votes,
-)
+from chain.consensus import attestations, ballots, electorate, headers, restart, statements, votes
+from chain.content import actions, blocks, genesis, identities, kinds, language, policy, proposals, tables
+from chain.register import governance, leaving, offences, registry, validators
+from chain.tree import statetree
 
 LIMITS: list[tuple[Any, dict[str, int]]] = [
     (attestations, {"VERSION": 1, "MAX_ATTESTATION_BYTES": 256}),

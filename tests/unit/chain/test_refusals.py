@@ -11,31 +11,32 @@ from typing import Any
 
 import pytest
 
-from chain import blocks, mempool
-from chain.actions import Action, Enrol, Rate
-from chain.admission import check_clock
-from chain.ballots import EMPTY, decode_ballot, make_ballot
-from chain.blockchain import Blockchain
-from chain.blocks import Block, assemble
-from chain.codec import decode, encode
-from chain.database import DATABASE
-from chain.draft import Draft
-from chain.electorate import NOTHING_DECIDED, Decision, Electorate, ValidatorSet
-from chain.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
-from chain.events import Commit, Notice
-from chain.headers import decode_header, verify_header
-from chain.judgement import judge
-from chain.keys import check_public_key
-from chain.ledger import Ledger
-from chain.mempool import Mempool
-from chain.merkle import merkle_root
-from chain.reader import Reader
-from chain.registry import apply, genesis_state
-from chain.restart import Restart, restarted
-from chain.storage import Storage
-from chain.transactions import VerifiedTransaction, sign_transaction
-from chain.validators import ADD, JAIL, MAX_QUEUED, RELEASE, REMOVE, Change, genesis_validators, request
-from chain.votes import CARRIED_PER_SPEAKER
+from chain.base.codec import decode, encode
+from chain.base.errors import Disposition, InvariantBroken, OperatorError, Reason, Refused
+from chain.base.keys import check_public_key
+from chain.base.merkle import merkle_root
+from chain.branches.blockchain import Blockchain
+from chain.branches.ledger import Ledger
+from chain.consensus.ballots import EMPTY, decode_ballot, make_ballot
+from chain.consensus.electorate import NOTHING_DECIDED, Decision, Electorate, ValidatorSet
+from chain.consensus.headers import decode_header, verify_header
+from chain.consensus.judgement import judge
+from chain.consensus.restart import Restart, restarted
+from chain.consensus.votes import CARRIED_PER_SPEAKER
+from chain.content import blocks
+from chain.content.actions import Action, Enrol, Rate
+from chain.content.blocks import Block, assemble
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.storage import Storage
+from chain.protocol import mempool
+from chain.protocol.admission import check_clock
+from chain.protocol.events import Commit, Notice
+from chain.protocol.mempool import Mempool
+from chain.register.draft import Draft
+from chain.register.registry import apply, genesis_state
+from chain.register.validators import ADD, JAIL, MAX_QUEUED, RELEASE, REMOVE, Change, genesis_validators, request
 from tests.support.forge import Forge, Rig, announced, blockchain, only
 from tests.support.hostile_acts import REGISTRY_CASES
 from tests.support.world import FAR, genesis_of, secret

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from chain.blockchain import Blockchain, Snapshot
-from chain.blocks import Block
-from chain.electorate import Gate, Joint
-from chain.errors import Reason
-from chain.registry import genesis_state
-from chain.transactions import VerifiedTransaction
-from chain.validators import ADD, JAIL, weights_of
+from chain.base.errors import Reason
+from chain.branches.blockchain import Blockchain, Snapshot
+from chain.consensus.electorate import Gate, Joint
+from chain.content.blocks import Block
+from chain.content.transactions import VerifiedTransaction
+from chain.register.registry import genesis_state
+from chain.register.validators import ADD, JAIL, weights_of
 from tests.support.forge import Forge, blockchain
 from tests.support.refusals import refusal
 from tests.support.wishes import ROOMY, Wishes, named
@@ -96,7 +96,7 @@ def test_its_phases_follow_each_other(forge: Forge, fifth: VerifiedTransaction) 
 def test_a_newcomer_that_never_comes_changes_nothing(
     forge: Forge, fifth: VerifiedTransaction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chain.electorate.GATE_BLOCKS", 10)
+    monkeypatch.setattr("chain.consensus.electorate.GATE_BLOCKS", 10)
     blocks = with_fifth(forge, fifth, 20, speakers=range(4))
     chain = blockchain(ROOMY, blocks)
     assert (leaders(chain), chain.ledger.validators.is_changing) == (OLD, False)

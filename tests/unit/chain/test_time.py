@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from chain.actions import LEAVE, Leave, Object, Rate, Veto
-from chain.draft import Draft, Parent
-from chain.entries import Clock
-from chain.errors import Reason
-from chain.genesis import Genesis
-from chain.ledger import Ledger
-from chain.proposals import Accredit, Suspend
-from chain.statekeys import CLOCK_KEY
-from chain.view import MemoryView
+from chain.base.errors import Reason
+from chain.branches.ledger import Ledger
+from chain.content.actions import LEAVE, Leave, Object, Rate, Veto
+from chain.content.genesis import Genesis
+from chain.content.proposals import Accredit, Suspend
+from chain.register.draft import Draft, Parent
+from chain.register.entries import Clock
+from chain.register.statekeys import CLOCK_KEY
+from chain.register.view import MemoryView
 from tests.support.register import DIGEST, MARKETPLACE, MUNICIPAL, Person, Register, altered
 
 TICKET, DEFAULT = 13, 1

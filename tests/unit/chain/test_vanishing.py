@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chain import leaving, registry
-from chain.actions import (
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import (
     ANNUL,
     APPEAL,
     APPROVE,
@@ -44,8 +44,8 @@ from chain.actions import (
     Rule,
     Veto,
 )
-from chain.identities import BEFORE_ARBITER, GRANTED, IN_HEARING
-from chain.proposals import (
+from chain.content.identities import BEFORE_ARBITER, GRANTED, IN_HEARING
+from chain.content.proposals import (
     ALL_RIGHTS,
     Accredit,
     AddValidator,
@@ -58,9 +58,9 @@ from chain.proposals import (
     Revoke,
     Suspend,
 )
-from chain.state import WITH_DEADLINES
-from chain.statekeys import RULES_KEY
-from chain.statements import NO_TAG
+from chain.register import leaving, registry
+from chain.register.state import WITH_DEADLINES
+from chain.register.statekeys import RULES_KEY
 from scripts.histories_parts.sound import missing
 from tests.support.guardians import Circle
 from tests.support.register import DIGEST, FOREVER, MUNICIPAL, Person, Register, altered, amended, with_category

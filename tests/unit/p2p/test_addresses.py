@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.addresses import (
     MAX_ADDRESS_BYTES,
     PeerAddress,

@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 import trio
 
-from chain.admission import MAX_ATTESTED_AHEAD, MAX_ATTESTED_PER_HEIGHT
-from chain.attestations import VerifiedAttestation, sign_attestation
-from chain.blockchain import Blockchain
-from chain.events import AttestationsReceived, Event, SendAttestations
-from chain.keys import SecretKey
-from chain.messages import Status
-from chain.statements import NO_TAG
+from chain.base.keys import SecretKey
+from chain.branches.blockchain import Blockchain
+from chain.consensus.attestations import VerifiedAttestation, sign_attestation
+from chain.consensus.statements import NO_TAG
+from chain.protocol.admission import MAX_ATTESTED_AHEAD, MAX_ATTESTED_PER_HEIGHT
+from chain.protocol.events import AttestationsReceived, Event, SendAttestations
+from chain.protocol.messages import Status
 from p2p.network import Transport, open_transport
 from p2p.protocol import BLOCKS, LedgerProtocol
 from p2p.signatures import Signatures

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from chain.codec import encode
-from chain.errors import Refused
+from chain.base.codec import encode
+from chain.base.errors import Refused
 from p2p import book as module
 from p2p import handshake
 from p2p.addresses import PeerAddress, read_address

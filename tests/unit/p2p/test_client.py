@@ -13,9 +13,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from chain.chronicle import describe_refusal
-from chain.codec import encode
-from chain.errors import OperatorError, Reason, Refused
+from chain.base.codec import encode
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.documents.chronicle import describe_refusal
 from p2p import client
 from p2p.client import Account, Announced, AsyncClient, Client, HeadMove, NodeAway, NodeStatus, Query, announced
 from p2p.local.config import HomeConfig

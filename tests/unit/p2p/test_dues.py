@@ -10,13 +10,13 @@ from itertools import count
 
 import pytest
 
-from chain import serving
-from chain.actions import Enrol
-from chain.admission import AdmittedClaim
-from chain.blockchain import Blockchain
-from chain.blocks import Block, encode_block, heading_of
-from chain.engine import Engine
-from chain.events import (
+from chain.branches.blockchain import Blockchain
+from chain.content.actions import Enrol
+from chain.content.blocks import Block, encode_block, heading_of
+from chain.protocol import serving
+from chain.protocol.admission import AdmittedClaim
+from chain.protocol.engine import Engine
+from chain.protocol.events import (
     Ask,
     AskStatus,
     BlocksReceived,
@@ -28,8 +28,8 @@ from chain.events import (
     StatusReceived,
     Tick,
 )
-from chain.messages import GetBlocks, GetHeadings, GetTransactions, Status
-from chain.serving import Question
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, Status
+from chain.protocol.serving import Question
 from p2p import dues as module
 from p2p.dues import Dues, Inquiry
 from p2p.prices import Prices

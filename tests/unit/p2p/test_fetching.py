@@ -9,14 +9,14 @@ from hashlib import sha256
 import pytest
 import trio
 
-from chain import joining as module
-from chain.actions import Enrol
-from chain.blocktree import Judged
-from chain.joining import Joining
-from chain.lightchain import LightChain
-from chain.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
-from chain.ranges import ANY, Part
-from chain.statetree import hash_entries
+from chain.branches.blocktree import Judged
+from chain.branches.lightchain import LightChain
+from chain.content.actions import Enrol
+from chain.protocol import joining as module
+from chain.protocol.joining import Joining
+from chain.protocol.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
+from chain.tree.ranges import ANY, Part
+from chain.tree.statetree import hash_entries
 from p2p import fetching, watching
 from p2p.fetching import Fetching
 from p2p.prices import STATE

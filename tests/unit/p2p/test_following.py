@@ -7,8 +7,8 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from chain.chronicle import describe_refusal
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
+from chain.documents.chronicle import describe_refusal
 from p2p.client import Client, Found, NodeAway, NodeStatus, Query
 from p2p.following import Follower, Impossible, NotInTime, Until
 from tests.unit.p2p.test_client import STATUS_OF_A_NODE

@@ -6,7 +6,7 @@ import pytest
 import trio
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.errors import InvariantBroken
+from chain.base.errors import InvariantBroken
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.network import open_transport
 from tests.unit.p2p.net import (

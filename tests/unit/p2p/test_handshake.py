@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chain.codec import encode
-from chain.errors import Reason, Refused
+from chain.base.codec import encode
+from chain.base.errors import Reason, Refused
 from p2p.addresses import MAX_ADDRESS_BYTES
 from p2p.handshake import (
     MAX_HELLO_BYTES,

@@ -13,7 +13,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p import host as host_module
 from p2p.frames import LIBRARY_ERRORS
 from p2p.host import GuardedHost, cut, open_host

@@ -20,7 +20,7 @@ from libp2p.stream_muxer.yamux.yamux import (
     YAMUX_HEADER_FORMAT,
 )
 
-from chain.messages import MAX_ANNOUNCEMENT_BYTES, REPLY_BYTES
+from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, REPLY_BYTES
 from p2p import influx as module
 from p2p.influx import FRAME_BYTES, FRAME_RATE, SHARE_RATE, STRANGERS_RATE, Influx
 from p2p.library import BoundedYamux

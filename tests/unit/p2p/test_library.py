@@ -18,7 +18,7 @@ from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.io.trio import TrioTCPStream
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
-from chain.messages import REPLY_BYTES
+from chain.protocol.messages import REPLY_BYTES
 from p2p.library import GRANT_BYTES, MAX_NAME_BYTES, MAX_WINDOW_BYTES, PromptLock, tame
 from tests.unit.p2p.net import framed, mesh_of, require_service
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
 from p2p.meshsub.wire import MAX_PARTS
 from tests.unit.p2p.net import (
     PREFIX,

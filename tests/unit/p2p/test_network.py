@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from chain.errors import InvariantBroken, OperatorError
+from chain.base.errors import InvariantBroken, OperatorError
 from p2p.network import open_transport, unwrapped
 from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import PATIENCE_S, config_of, mesh_of, peer_id_of, running, until

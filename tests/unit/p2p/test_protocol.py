@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trio
 
-from chain import serving
-from chain.actions import Enrol, Rate
-from chain.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
-from chain.ballots import EMPTY, make_ballot
-from chain.blockchain import Blockchain
-from chain.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
-from chain.bodies import Missing
-from chain.codec import encode
-from chain.credentials import sign_credential
-from chain.electorate import Decision
-from chain.errors import Reason, Refused
-from chain.events import (
+from chain.base.codec import encode
+from chain.base.errors import Reason, Refused
+from chain.branches.blockchain import Blockchain
+from chain.consensus.ballots import EMPTY, make_ballot
+from chain.consensus.electorate import Decision
+from chain.consensus.headers import sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol, Rate
+from chain.content.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
+from chain.content.genesis import Genesis
+from chain.content.transactions import VerifiedTransaction
+from chain.disk.bodies import Missing
+from chain.protocol import serving
+from chain.protocol.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
+from chain.protocol.credentials import sign_credential
+from chain.protocol.events import (
     AnnounceBlock,
     Ask,
     AskStatus,
@@ -40,9 +44,7 @@ from chain.events import (
     Tick,
     TransactionsReceived,
 )
-from chain.genesis import Genesis
-from chain.headers import sign_header
-from chain.messages import (
+from chain.protocol.messages import (
     BATCH_TARGET_BYTES,
     MAX_ANNOUNCEMENT_BYTES,
     MAX_BATCH_BYTES,
@@ -56,10 +58,8 @@ from chain.messages import (
     RawItems,
     Status,
 )
-from chain.ranges import WHOLE
-from chain.serving import Question
-from chain.statements import NO_TAG
-from chain.transactions import VerifiedTransaction
+from chain.protocol.serving import Question
+from chain.tree.ranges import WHOLE
 from p2p import requests
 from p2p.dues import Inquiry
 from p2p.network import Transport, open_transport

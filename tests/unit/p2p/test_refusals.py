@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chain.codec import encode
-from chain.errors import Refused
+from chain.base.codec import encode
+from chain.base.errors import Refused
 from p2p.refusals import MAX_REFUSAL_BYTES, MAX_TEXT_BYTES, Refusal, Why, of_another
 
 PREFIX = "/goodfaith/8/1111111111111111/"

@@ -14,8 +14,8 @@ from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
-from chain.errors import InvariantBroken
-from chain.messages import RawItems
+from chain.base.errors import InvariantBroken
+from chain.protocol.messages import RawItems
 from p2p import relay as module
 from p2p.frames import FrameReader, StreamEnded, write_frame
 from p2p.host import GuardedHost

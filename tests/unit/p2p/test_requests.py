@@ -8,7 +8,7 @@ import trio
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
-from chain.errors import InvariantBroken, Reason, Refused
+from chain.base.errors import InvariantBroken, Reason, Refused
 from p2p.dues import Inquiry
 from p2p.network import open_transport
 from p2p.requests import Failure, RequestError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import trio
 
-from chain.actions import Enrol
-from chain.ballots import make_ballot
-from chain.blocks import Block, encode_block, heading_of
-from chain.codec import encode
-from chain.electorate import Decision
-from chain.errors import Reason, Refused
-from chain.transactions import Transaction, VerifiedTransaction, decode_transaction
+from chain.base.codec import encode
+from chain.base.errors import Reason, Refused
+from chain.consensus.ballots import make_ballot
+from chain.consensus.electorate import Decision
+from chain.content.actions import Enrol
+from chain.content.blocks import Block, encode_block, heading_of
+from chain.content.transactions import Transaction, VerifiedTransaction, decode_transaction
 from p2p.signatures import CHUNK, SCREENED_AT_ONCE, Signatures
 from tests.support.forge import Forge, heading
 from tests.support.world import Actor, genesis_of

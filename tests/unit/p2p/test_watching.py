@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 import trio
 
-from chain.blocks import Block
-from chain.codec import encode
-from chain.errors import Reason, Refused
-from chain.lightchain import Checkpoint, LightChain, restore, save
-from chain.messages import RawItems
-from chain.serving import HEADINGS
+from chain.base.codec import encode
+from chain.base.errors import Reason, Refused
+from chain.branches.lightchain import Checkpoint, LightChain, restore, save
+from chain.content.blocks import Block
+from chain.protocol.messages import RawItems
+from chain.protocol.serving import HEADINGS
 from p2p import watching
 from p2p.watching import Watch, open_watch
 from tests.support.forge import heading

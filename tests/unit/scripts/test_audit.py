@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from chain.actions import Enrol, Rate
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.genesis import load_genesis
-from chain.keys import did_from_key
-from chain.reader import Reader
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.content.actions import Enrol, Rate
+from chain.content.genesis import load_genesis
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
 from scripts.audit import audit
 from scripts.audit_parts import published
 from scripts.audit_parts.fairness import fairness_goodness, leave_one_out, rev2_fairness, scaled

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from chain.actions import AUDIT, Anchor, Enrol, Rate
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.content.actions import AUDIT, Anchor, Enrol, Rate
 from scripts.anchor_file import MANIFEST, REPORT, read_manifest
 from scripts.audit import audit
 from scripts.audit_parts.anchored import digest_of
@@ -121,11 +121,11 @@ def test_another_report_is_noticed_though_its_manifest_fits(copied: Path) -> Non
 
 def test_other_code_is_named_and_the_same_report_is_the_same(copied: Path) -> None:
     manifest = json.loads((copied / MANIFEST).read_text())
-    manifest["code"]["files"]["chain/ratings.py"] = "00" * 32
+    manifest["code"]["files"]["chain/register/ratings.py"] = "00" * 32
     manifest["digests"]["code"] = digest_of(manifest["code"]).hex()
     (copied / MANIFEST).write_text(json.dumps(manifest))
     found = checked("--ratings-csv", SAMPLE, "--check", copied)
-    assert (found["same"], found["differs"]) == (True, {"code": "chain/ratings.py"})
+    assert (found["same"], found["differs"]) == (True, {"code": "chain/register/ratings.py"})
 
 
 @pytest.mark.parametrize(

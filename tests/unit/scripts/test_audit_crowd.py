@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from chain.errors import Reason
+from chain.base.errors import Reason
 from scripts.audit_parts.crowd import OPEN, RECEIPT, Crowd, Setting, first_of, measure_crowd, play
 from scripts.audit_parts.frames import read_csv
 from scripts.replay import SAMPLE

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from chain.keys import did_from_key, key_from_did
-from chain.statekeys import rulings_key
+from chain.base.keys import did_from_key, key_from_did
+from chain.register.statekeys import rulings_key
 from scripts.audit import audit
 from scripts.audit_parts.home import read_home
 from scripts.chain_view import open_view

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.audit_parts.frames import RATING_TYPES, empty, read_csv
 from scripts.audit_parts.past import FEATURES, HABIT, features
 from scripts.audit_parts.planted import merged

@@ -8,12 +8,12 @@ import trio
 from prometheus_client import generate_latest
 from trio.testing import MockClock
 
-from chain.actions import Enrol, Rate
-from chain.errors import OperatorError
-from chain.genesis import found_genesis
-from chain.keys import SecretKey
-from chain.policy import shipped_policy
-from chain.transactions import decode_transaction, verify_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol, Rate
+from chain.content.genesis import found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.transactions import decode_transaction, verify_transaction
 from p2p.client import AsyncClient, HeadMove
 from p2p.local.telemetry import Telemetry
 from scripts.bench_parts.limit import MISSED, PATIENT_SLOTS, WITHIN_SLOTS, most_taken, trouble

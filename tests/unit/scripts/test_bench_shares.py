@@ -16,9 +16,9 @@ TREE, RULES, WEB, READING, _, NET = (part for part, _ in shares.PARTS)
 
 def test_the_most_special_part_has_a_stack() -> None:
     loop = ["unrolled_run (/site-packages/trio/_core/_run.py)", "decided (/goodfaith/p2p/local/passphrase.py)"]
-    pump = ["Ledger.extend (/goodfaith/chain/ledger.py)", "Node.pump (/home/ann/goodfaith/node.py)", *loop]
+    pump = ["Ledger.extend (/goodfaith/chain/branches/ledger.py)", "Node.pump (/home/ann/goodfaith/node.py)", *loop]
     assert part_of(["EpollIOManager.get_events (/site-packages/trio/_core/_io_epoll.py)", *loop]) == THREADS
-    assert part_of(["_apply (/goodfaith/chain/statetree.py)", "StateTree.update (/x.py)", *pump]) == TREE
+    assert part_of(["_apply (/goodfaith/chain/tree/statetree.py)", "StateTree.update (/x.py)", *pump]) == TREE
     assert part_of(pump) == RULES
     assert part_of(["Signatures._screened (/goodfaith/p2p/signatures.py)", *loop]) == READING
     assert part_of(["submit (/goodfaith/p2p/local/face.py)", "x (/site-packages/hypercorn/app.py)", *loop]) == WEB

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from chain.blocks import Block, encode_block
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.reader import Reader
-from chain.schema import OLDER_FORMATS, seal
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.content.blocks import Block, encode_block
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.schema import OLDER_FORMATS, seal
+from chain.disk.storage import Storage
 from p2p.local.config import MODES, HomeConfig
 from p2p.local.home import create_home, locked
 from scripts.chaindata import chaindata
@@ -33,7 +33,7 @@ from tests.support.killing import count_steps, kill_at, moments
 from tests.support.registered import City, city_policy
 from tests.support.running import ROOT
 from tests.support.world import secret
-from tests.unit.chain.test_bodies import spoil
+from tests.unit.chain.disk.test_bodies import spoil
 
 FLIPS = 60
 
@@ -463,7 +463,7 @@ def test_a_database_of_the_version_before_is_migrated_and_the_older_one_kept(
     home: Path, city: City, form: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "chain.migrate.JUDGED_OTHERWISE", {form: ()}
+        "chain.disk.migrate.JUDGED_OTHERWISE", {form: ()}
     )  # as if that version had had the rules of this one
     before = chain_in(home, city)
     make_older(home / DATABASE, form)

@@ -13,22 +13,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from chain import rebuild
-from chain.actions import Enrol
-from chain.blocks import Heading, decode_heading, heading_of
-from chain.database import DATABASE
-from chain.entries import Authority, Member, Record
-from chain.errors import OperatorError
-from chain.genesis import load_genesis
-from chain.headers import verify_header
-from chain.lightchain import LightChain
-from chain.planting import pages_between
-from chain.production import Producer
-from chain.reader import Reader
-from chain.schema import page_seal
-from chain.statements import NO_TAG
-from chain.statetree import StateTree
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.branches.lightchain import LightChain
+from chain.consensus.headers import verify_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Enrol
+from chain.content.blocks import Heading, decode_heading, heading_of
+from chain.content.genesis import load_genesis
+from chain.disk import rebuild
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.schema import page_seal
+from chain.disk.storage import Storage
+from chain.protocol.production import Producer
+from chain.register.entries import Authority, Member, Record
+from chain.tree.planting import pages_between
+from chain.tree.statetree import StateTree
 from scripts.bench_parts import register as registers
 from scripts.bench_parts import startup
 from scripts.bench_parts.chainwork import extend, unsigned

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from chain import enquiries
-from chain.blocks import Block
-from chain.documents import members
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.institutions import motions_document
-from chain.keys import did_from_key
-from chain.scores import standing
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.content.blocks import Block
+from chain.content.genesis import Genesis
+from chain.disk import enquiries
+from chain.documents.institutions import motions_document
+from chain.documents.people import members
+from chain.register.scores import standing
 from p2p.client import NodeAway
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

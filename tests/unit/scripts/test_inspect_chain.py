@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from chain.actions import Rate
-from chain.database import DATABASE
-from chain.keys import did_from_key
-from chain.statekeys import member_key
-from chain.storage import Storage
+from chain.base.keys import did_from_key
+from chain.content.actions import Rate
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.register.statekeys import member_key
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
 from scripts.inspect_chain import inspect_chain

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chain.keys import did_from_key
-from chain.policy import read_policy
-from chain.proposals import AddValidator, JailValidator
+from chain.base.keys import did_from_key
+from chain.content.policy import read_policy
+from chain.content.proposals import AddValidator, JailValidator
 from tests.support.asking import answer, ask, column, mistake, problems
 from tests.support.homes import tamper
 from tests.support.registered import City, Told, next_policy, told_city

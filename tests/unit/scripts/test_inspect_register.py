@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from chain import enquiries
-from chain.actions import Evidence
-from chain.chronicle import transaction_document
-from chain.entries import Account, Member
-from chain.headers import Header, sign_header
-from chain.keys import did_from_key
-from chain.schema import PUT_ENTRY, entry_row, seal
-from chain.state import decode_entry, encode_entry
-from chain.statekeys import account_key, member_key
-from chain.statements import NO_TAG
+from chain.base.keys import did_from_key
+from chain.consensus.headers import Header, sign_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Evidence
+from chain.disk import enquiries
+from chain.disk.schema import PUT_ENTRY, entry_row, seal
+from chain.documents.chronicle import transaction_document
+from chain.register.entries import Account, Member
+from chain.register.state import decode_entry, encode_entry
+from chain.register.statekeys import account_key, member_key
 from scripts.console import short_did
 from scripts.inspect_parts import institutions, people
 from scripts.inspect_parts.question import newer

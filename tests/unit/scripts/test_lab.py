@@ -18,7 +18,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from chain.votes import Votes
+from chain.consensus.votes import Votes
 from scripts.lab import lab
 from scripts.lab_parts import server
 from scripts.lab_parts.engine import engine

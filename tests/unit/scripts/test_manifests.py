@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts import manifest, simulate, testnet
 from scripts.abuse_parts.catalogue import ATTACKS as REAL_ATTACKS
 from scripts.manifest_parts.drawing import draw

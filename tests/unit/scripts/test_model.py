@@ -55,8 +55,8 @@ def test_traces_go_through_the_chain(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_what_differs_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chain.votes.Count._contradiction", lambda *_arguments: None)
-    monkeypatch.setattr("chain.judgement.check_leader", lambda *_arguments: None)
+    monkeypatch.setattr("chain.consensus.votes.Count._contradiction", lambda *_arguments: None)
+    monkeypatch.setattr("chain.consensus.judgement.check_leader", lambda *_arguments: None)
     code, out = run(capsys, "--traces", "0..14", "--json")
     assert code == 1
     assert sum(row["different"] for row in json.loads(out)["traces"]) > 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain.actions import Enrol
-from chain.blocks import Block
-from chain.errors import Reason, Refused
-from chain.transactions import VerifiedTransaction
+from chain.base.errors import Reason, Refused
+from chain.content.actions import Enrol
+from chain.content.blocks import Block
+from chain.content.transactions import VerifiedTransaction
 from scripts.municipal.cast import Cast, Player
 from scripts.municipal.director import PATIENCE_SLOTS, Director
 from scripts.municipal.scenes import Chapter, Do, Scene, Until

@@ -123,6 +123,7 @@ def test_a_living_function_is_broken(tmp_path: Path) -> None:
 
 def test_a_module_is_imported_broken(tmp_path: Path) -> None:
     found = {mutant.after: mutant.number for mutant in breaks(tmp_path, RULES)}
+    (tmp_path / "__init__.py").touch()
 
     def work() -> dict[str, int]:
         sys.path.insert(0, str(tmp_path.parent))
@@ -163,8 +164,8 @@ def test_the_tests_of_the_same_module_come_first_then_the_fastest(tmp_path: Path
 
 
 def test_workers_notice_what_their_tests_notice() -> None:
-    file = "tests/unit/chain/test_merkle.py"
-    path = ROOT / "chain" / "merkle.py"
+    file = "tests/unit/chain/base/test_merkle.py"
+    path = ROOT / "chain" / "base" / "merkle.py"
     names = [f"{file}::test_small_trees_by_hand", f"{file}::test_nothing_is_provable_in_an_empty_tree"]
     number = next(mutant.number for mutant in mutants(path) if mutant.after == "len(level) > 2")
     tests = [(name, 0.1) for name in names]
@@ -186,5 +187,5 @@ def test_survivors_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_is_argued_is_a_mutant_still() -> None:
-    keys = {mutant.key for path in (ROOT / "chain").glob("[!_]*.py") for mutant in mutants(path)}
+    keys = {mutant.key for path in (ROOT / "chain").rglob("[!_]*.py") for mutant in mutants(path)}
     assert set(ARGUED) <= keys

@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from chain.errors import OperatorError
-from chain.events import SigningState
+from chain.base.errors import OperatorError
+from chain.protocol.events import SigningState
 from scripts import propagation
 from scripts.propagation_parts import plans
 from scripts.propagation_parts.delays import Delays

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
 from scripts.audit import audit
 from tests.support.asking import answer, ask, mistake
 from tests.support.forgetting import ForgettingCity, prune

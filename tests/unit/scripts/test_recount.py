@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Action, Answer, Enrol, Object, Rate, Rotate, Rule, Statement
-from chain.entries import Member
-from chain.state import decode_entry, encode_entry
-from chain.statekeys import member_key
-from chain.transactions import Transaction
+from chain.content.actions import Action, Answer, Enrol, Object, Rate, Rotate, Rule, Statement
+from chain.content.transactions import Transaction
+from chain.register.entries import Member
+from chain.register.state import decode_entry, encode_entry
+from chain.register.statekeys import member_key
 from scripts import recount
 from scripts.recount.entries import differences
 from scripts.recount.follow import recount_of
@@ -25,9 +25,10 @@ ANN, BOB, CLEO, LENA = (secret(number).public for number in (50, 51, 52, 53))
 NOBODY_KNOWS = "something about somebody who has not enrolled"
 # Types that encode and decode, and the key under which each entry stands; no rule about what they may say.
 ALLOWED = {
-    "chain.blocks", "chain.electorate", "chain.genesis", "chain.identities", "chain.policy", "chain.proposals",
-    "chain.state", "chain.entries", "chain.statekeys", "chain.actions", "chain.kinds",
-    "chain.transactions", "chain.validators",
+    "chain.content.blocks", "chain.consensus.electorate", "chain.content.genesis", "chain.content.identities",
+    "chain.content.policy", "chain.content.proposals", "chain.register.state", "chain.register.entries",
+    "chain.register.statekeys", "chain.content.actions", "chain.content.kinds", "chain.content.transactions",
+    "chain.register.validators",
 }  # fmt: skip
 # What follows from a policy or an entry is worked out without them.
 METHODS = {"score", "level", "tier", "slots", "clamp", "is_capped", "due_slot", "amended"}

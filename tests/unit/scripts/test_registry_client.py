@@ -13,28 +13,40 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from chain import deadlines
-from chain import registry as rules
-from chain.actions import AUDIT, Action, Anchor, Answer, FileRecord, Object, Propose, Rate, Repair, Rule, Statement
-from chain.chronicle import describe_refusal
-from chain.codec import decode
-from chain.documents import as_of, members, records_document
-from chain.draft import Draft
-from chain.enquiries import objections
-from chain.entries import Record
-from chain.errors import Reason, Refused
-from chain.genesis import Genesis, found_genesis
-from chain.inspection import View
-from chain.institutions import motions_document, policy_document
-from chain.keys import SecretKey, did_from_key, key_from_did
-from chain.kinds import MAX_TRANSACTION_BYTES
-from chain.policy import shipped_policy
-from chain.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
-from chain.registry import genesis_state
-from chain.state import due_slot
-from chain.statekeys import member_key, record_key
-from chain.transactions import Transaction, decode_transaction, verify_transaction
-from chain.view import MemoryView, StateView
+from chain.base.codec import decode
+from chain.base.errors import Reason, Refused
+from chain.base.keys import SecretKey, did_from_key, key_from_did
+from chain.content.actions import (
+    AUDIT,
+    Action,
+    Anchor,
+    Answer,
+    FileRecord,
+    Object,
+    Propose,
+    Rate,
+    Repair,
+    Rule,
+    Statement,
+)
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.kinds import MAX_TRANSACTION_BYTES
+from chain.content.policy import shipped_policy
+from chain.content.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
+from chain.content.transactions import Transaction, decode_transaction, verify_transaction
+from chain.disk.enquiries import objections
+from chain.disk.inspection import View
+from chain.documents.chronicle import describe_refusal
+from chain.documents.institutions import motions_document, policy_document
+from chain.documents.people import as_of, members, records_document
+from chain.register import deadlines
+from chain.register import registry as rules
+from chain.register.draft import Draft
+from chain.register.entries import Record
+from chain.register.registry import genesis_state
+from chain.register.state import due_slot
+from chain.register.statekeys import member_key, record_key
+from chain.register.view import MemoryView, StateView
 from p2p.client import Announced, Client, Found, NodeStatus
 from p2p.following import Follower, Until
 from p2p.local.keyfile import read_key, write_key

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Action, Enrol, FileRecord, Propose, Rate
-from chain.consents import sign_consent
-from chain.genesis import Genesis, found_genesis
-from chain.keys import did_from_key
-from chain.policy import shipped_policy
-from chain.proposals import Accredit
-from chain.transactions import sign_transaction
+from chain.base.keys import did_from_key
+from chain.content.actions import Action, Enrol, FileRecord, Propose, Rate
+from chain.content.consents import sign_consent
+from chain.content.genesis import Genesis, found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.proposals import Accredit
+from chain.content.transactions import sign_transaction
 from p2p.local.endpoints import MAX_SUBMISSION, MAX_TRIAL
 from p2p.local.keyfile import write_key
 from scripts.registry_parts import bulk

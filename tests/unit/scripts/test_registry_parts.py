@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import OperatorError, Reason, Refused
-from chain.keys import did_from_key
-from chain.meanings import MEANINGS
-from chain.policy import shipped_policy
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key
+from chain.base.meanings import MEANINGS
+from chain.content.policy import shipped_policy
 from scripts.console import use_names
 from scripts.registry_parts.inputs import (
     Cosignature,

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Action, Enrol, FileRecord, Object, Propose
-from chain.consents import sign_consent
-from chain.entries import Record
-from chain.genesis import found_genesis
-from chain.policy import shipped_policy
-from chain.proposals import Accredit
-from chain.statekeys import RECORDS
-from chain.transactions import sign_transaction
-from chain.words import moment_of
+from chain.content.actions import Action, Enrol, FileRecord, Object, Propose
+from chain.content.consents import sign_consent
+from chain.content.genesis import found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.proposals import Accredit
+from chain.content.transactions import sign_transaction
+from chain.documents.words import moment_of
+from chain.register.entries import Record
+from chain.register.statekeys import RECORDS
 from p2p.local.keyfile import write_key
 from scripts import console
 from tests.support.client import run_client

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chain.actions import RECOVER
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
+from chain.content.actions import RECOVER
 from scripts.registry_parts.keys import Voucher, read_voucher
 from scripts.registry_parts.voices import Receipt, read_receipt
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.manifest_parts.record import Record
 from scripts.manifest_parts.things import Manifest, Seats, Stays, Validator
 from scripts.manifest_parts.writing import to_toml

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Enrol, Rate
-from chain.errors import OperatorError
-from chain.genesis import Genesis
-from chain.keys import SecretKey
-from chain.policy import RatingCategory, shipped_policy
-from chain.transactions import decode_transaction, sign_transaction, verify_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.content.actions import Enrol, Rate
+from chain.content.genesis import Genesis
+from chain.content.policy import RatingCategory, shipped_policy
+from chain.content.transactions import decode_transaction, sign_transaction, verify_transaction
 from scripts.ratings_file import Rating
 from scripts.replay import EXPIRY_HEIGHT, SAMPLE, Plan, Signer, Step, member_secret, node_seed, read_ratings
 from tests.support.world import genesis_of

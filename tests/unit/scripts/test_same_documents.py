@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from chain.actions import Rotate
-from chain.blocks import decode_block
-from chain.documents import member_document, members
-from chain.institutions import authorities_document
-from chain.keys import did_from_key, key_from_did
+from chain.base.keys import did_from_key, key_from_did
+from chain.content.actions import Rotate
+from chain.content.blocks import decode_block
+from chain.documents.institutions import authorities_document
+from chain.documents.people import member_document, members
 from p2p.local.endpoints import ENDPOINTS, Endpoint, Source
 from p2p.local.face import LocalFace
 from p2p.local.http import build_app

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.config import HomeConfig, read_config
 from scripts.manifest_parts.things import Line
 from scripts.siege_parts.attacks import KEPT_SHARE, MAX_LAG, keeps_pace, slots_told

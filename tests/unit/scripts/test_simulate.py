@@ -48,7 +48,7 @@ def test_a_violation_ends_with_1_and_its_seed_and_a_command_that_shows_it_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a chain with a broken rule that nobody announced
-    monkeypatch.setattr("chain.votes.Count._highest", lambda *arguments: arguments[1])
+    monkeypatch.setattr("chain.consensus.votes.Count._highest", lambda *arguments: arguments[1])
     # when histories are run
     assert run("--seeds", "0..3", "--slots", "20", "--processes", "1") == EXIT_WRONG
     # then the first shows it, and its command tells the same
@@ -103,7 +103,7 @@ def test_what_the_log_holds_is_not_run_again(
 def test_a_violation_is_logged_and_the_others_are_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("chain.votes.Count._highest", lambda *arguments: arguments[1])
+    monkeypatch.setattr("chain.consensus.votes.Count._highest", lambda *arguments: arguments[1])
     options = ("--seeds", "0..2", "--slots", "10", "--processes", "1", "--log", str(tmp_path / "log"))
     assert run(*options) == EXIT_WRONG
     out = capsys.readouterr().out

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from chain.errors import OperatorError
-from chain.events import Commit, SigningState
+from chain.base.errors import OperatorError
+from chain.protocol.events import Commit, SigningState
 from scripts.simulation import realdisk
 from scripts.simulation.acts import Damage
 from scripts.simulation.damage import Files, commit_ends, lied, torn
@@ -160,7 +160,7 @@ def test_an_honest_disk_that_loses_something_is_a_violation(disk: RealDisk, spoi
 
 
 def test_a_damaged_log_that_is_not_noticed_is_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chain.database.Database.is_set_back", False)
+    monkeypatch.setattr("chain.disk.database.Database.is_set_back", False)
     disks = (tmp_path / f"node{seed}" for seed in SEEDS)
     with pytest.raises(Violation, match="would sign on"):
         [flip_and_load(disk, "flipped log", seed) for seed, disk in enumerate(disks)]

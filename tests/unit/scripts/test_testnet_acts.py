@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from scripts.testnet_parts.acts import Act, answer, answered, leave, read_act, take
 
 NAMES = ["node0", "node1"]

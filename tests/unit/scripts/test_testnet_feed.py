@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
 from scripts.testnet_parts.feed import BATCH, MAX_OUTSTANDING, RETRY_MS, Feed
 from scripts.testnet_parts.pace import MIN_CHANGE_MS, MIN_PER_S, START_PER_S, Pace
 

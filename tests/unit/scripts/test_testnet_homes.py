@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.home import create_home, load_home
 from p2p.local.whole import DRAFT
 from scripts.replay import node_seed

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from chain.actions import Action, Enrol, FileRecord, Propose
-from chain.errors import OperatorError
-from chain.genesis import found_genesis
-from chain.keys import did_from_key
-from chain.policy import shipped_policy
-from chain.proposals import Accredit
-from chain.transactions import sign_transaction
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
+from chain.content.actions import Action, Enrol, FileRecord, Propose
+from chain.content.genesis import found_genesis
+from chain.content.policy import shipped_policy
+from chain.content.proposals import Accredit
+from chain.content.transactions import sign_transaction
 from p2p.local.addressbook import write_names
 from p2p.local.keyfile import write_key
 from scripts.registry_parts.vouched import Entry, read_entry, read_list

@@ -5,7 +5,7 @@ import { encode } from './codec.js'
 import { Electorate, ValidatorSet } from './electorate.js'
 import { sha256 } from './sha256.js'
 
-// The fields of each table of a policy, in the order in which they are encoded (chain/language.py).
+// The fields of each table of a policy, in the order in which they are encoded (chain/content/language.py).
 const FIELDS = {
   policy: ['language', 'name', 'version', 'day_ms', 'enrolment', 'score', 'periods', 'authorities', 'rights', 'tier', 'severity', 'category', 'rating', 'identity', 'raters', 'quotas', 'attribute'],
   score: ['base', 'ratings_floor', 'ratings_cap'],

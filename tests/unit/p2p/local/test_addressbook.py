@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import OperatorError
-from chain.keys import did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import did_from_key
 from p2p.local.addressbook import MAX_NAME_CHARACTERS, NAMES_TOML, give_name, name_fault, read_names
 from scripts import console
 from scripts.tables import lay_out

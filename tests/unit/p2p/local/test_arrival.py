@@ -13,10 +13,10 @@ import httpx
 import pytest
 import trio
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.lightchain import Checkpoint
-from chain.newcomer import draft_of
+from chain.base.errors import OperatorError
+from chain.branches.lightchain import Checkpoint
+from chain.disk.database import DATABASE
+from chain.disk.newcomer import draft_of
 from p2p.local import arrival
 from p2p.local.arrival import HEADERS, STATE, Rate, arrive, check_age
 from p2p.local.config import HomeConfig

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from chain.events import Effect, Event, Finalized, HeadMoved
-from chain.keys import did_from_key
+from chain.base.keys import did_from_key
+from chain.protocol.events import Effect, Event, Finalized, HeadMoved
 from p2p.local.attendance import Attendance
 from tests.scenarios.crafting import Traffic
 from tests.support.world import Host, World

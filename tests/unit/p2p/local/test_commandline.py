@@ -14,7 +14,7 @@ from traceback import format_exception
 import click
 import pytest
 
-from chain.errors import InvariantBroken, OperatorError
+from chain.base.errors import InvariantBroken, OperatorError
 from p2p.local import commandline
 from tests.support.commands import exit_code
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.errors import OperatorError
+from chain.base.errors import OperatorError
 from p2p.local.config import HomeConfig, live_settings, read_config, split_http
 
 CONFIG = HomeConfig(

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import trio
 
-from chain.database import DATABASE
-from chain.messages import Status
-from chain.newcomer import draft_of
-from chain.nodeshapes import Peer
+from chain.disk.database import DATABASE
+from chain.disk.newcomer import draft_of
+from chain.documents.nodeshapes import Peer
+from chain.protocol.messages import Status
 from node import main, open_node
 from p2p.addresses import PeerAddress, read_address
 from p2p.client import PeerTable

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from chain.codec import encode
+from chain.base.codec import encode
 from p2p.local.config import HomeConfig
 from p2p.local.door import COSTLY_AT_ONCE, FROM_ELSEWHERE_AT_ONCE, host_of
 from p2p.local.endpoints import ENDPOINTS

@@ -11,20 +11,20 @@ import pytest
 import trio
 import trio.testing
 
-from chain.actions import Approve, Enrol, Rotate
-from chain.blockchain import Blockchain
-from chain.blocks import Block
-from chain.consents import sign_rotation
-from chain.engine import Engine
-from chain.errors import OperatorError, Reason, Refused
-from chain.events import Effect, Event, SigningState, Submitted
-from chain.headers import decode_header
-from chain.keys import did_from_key
-from chain.merkle import verify
-from chain.production import Producer
-from chain.statements import NO_TAG
-from chain.transactions import VerifiedTransaction
-from chain.words import instant
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key
+from chain.base.merkle import verify
+from chain.branches.blockchain import Blockchain
+from chain.consensus.headers import decode_header
+from chain.consensus.statements import NO_TAG
+from chain.content.actions import Approve, Enrol, Rotate
+from chain.content.blocks import Block
+from chain.content.consents import sign_rotation
+from chain.content.transactions import VerifiedTransaction
+from chain.documents.words import instant
+from chain.protocol.engine import Engine
+from chain.protocol.events import Effect, Event, SigningState, Submitted
+from chain.protocol.production import Producer
 from p2p.local.config import HomeConfig
 from p2p.local.endpoints import POLICY
 from p2p.local.face import SUBMISSIONS_AT_ONCE, LocalFace
@@ -167,7 +167,7 @@ async def test_what_is_submitted_waits_and_what_is_wrong_has_its_reason(stage: S
 async def test_where_too_many_wait_clients_are_told_to_come_back_before_anything_is_checked(
     stage: Stage, face: LocalFace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chain.throttle.WAITING_BLOCKS", 0)
+    monkeypatch.setattr("chain.protocol.throttle.WAITING_BLOCKS", 0)
     (outcome,) = await face.submit((Actor(GENESIS, 100).sign(Enrol()).raw,))
     assert outcome is not None
     assert outcome.reason is Reason.POOL_FULL

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import node
-from chain.genesis import load_genesis
-from chain.storage import Storage
+from chain.content.genesis import load_genesis
+from chain.disk.storage import Storage
 from p2p.local.home import load_home
 from p2p.local.keyfile import write_key
 from tests.support.commands import exit_code

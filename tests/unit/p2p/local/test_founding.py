@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chain.errors import OperatorError
-from chain.genesis import found_together
+from chain.base.errors import OperatorError
+from chain.content.genesis import found_together
 from p2p.local.config import HomeConfig
 from p2p.local.founding import (
     check_joined,

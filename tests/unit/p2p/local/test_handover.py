@@ -18,13 +18,13 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from chain import storage
-from chain.actions import Enrol
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
+from chain.disk import storage
+from chain.disk.database import DATABASE
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
 from p2p.local import handover
 from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing, import_signing, renew_database

@@ -10,9 +10,9 @@ import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
-from chain.database import DATABASE
-from chain.errors import OperatorError
-from chain.keys import SecretKey
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey
+from chain.disk.database import DATABASE
 from node import main
 from p2p.local.config import HomeConfig
 from p2p.local.examine import examine

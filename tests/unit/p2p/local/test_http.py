@@ -13,13 +13,13 @@ import trio
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
-from chain.chronicle import told_refusal
-from chain.codec import encode
-from chain.errors import OperatorError, Reason, Refused
-from chain.genesis import make_genesis
-from chain.inspection import NotThere, Unclear
-from chain.keys import did_from_key
-from chain.meanings import MEANINGS
+from chain.base.codec import encode
+from chain.base.errors import OperatorError, Reason, Refused
+from chain.base.keys import did_from_key
+from chain.base.meanings import MEANINGS
+from chain.content.genesis import make_genesis
+from chain.disk.inspection import NotThere, Unclear
+from chain.documents.chronicle import told_refusal
 from p2p.local.broadcast import Broadcast
 from p2p.local.config import HomeConfig
 from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint, Source

@@ -12,19 +12,19 @@ import trio
 import trio.testing
 from prometheus_client import CollectorRegistry
 
-from chain.blocks import Block
-from chain.bodies import Missing
-from chain.database import DATABASE
-from chain.errors import OperatorError, Refused
-from chain.reader import Reader
-from chain.storage import Storage
+from chain.base.errors import OperatorError, Refused
+from chain.content.blocks import Block
+from chain.disk.bodies import Missing
+from chain.disk.database import DATABASE
+from chain.disk.reader import Reader
+from chain.disk.storage import Storage
 from p2p.local.config import HomeConfig
 from p2p.local.home import Home
 from p2p.local.keeping import AGAIN_S, Keeper
 from tests.support.forgetting import BODIES_DAYS, ForgettingCity, found_in, prune
 from tests.support.homes import look_up
 from tests.support.world import secret
-from tests.unit.chain.test_bodies import spoil
+from tests.unit.chain.disk.test_bodies import spoil
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ async def test_what_cannot_be_dropped_keeps_nobody_from_running(
         raise OperatorError("chain.db is damaged")
 
     kept = stage("pruned")
-    monkeypatch.setattr("chain.bodies.Bodies.drop", fail)
+    monkeypatch.setattr("chain.disk.bodies.Bodies.drop", fail)
     with trio.fail_after(60):
         await kept.keeper.prepare()
     assert len(kept.read(1)) == len(city.blocks)

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from chain.errors import OperatorError
-from chain.keys import SecretKey, did_from_key
+from chain.base.errors import OperatorError
+from chain.base.keys import SecretKey, did_from_key
 from node import main
 from p2p.local import keyfile
 from p2p.local.config import HomeConfig

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chain.database import DATABASE
-from chain.errors import Reason, Refused
-from chain.events import Commit
-from chain.inspection import NotThere, View
-from chain.past import Past
-from chain.storage import Storage
+from chain.base.errors import Reason, Refused
+from chain.disk.database import DATABASE
+from chain.disk.inspection import NotThere, View
+from chain.disk.past import Past
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit
 from p2p.local.reading import Lane
 from tests.support.registered import City, lively_city
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from chain.actions import Enrol
-from chain.errors import OperatorError
-from chain.events import Commit, SigningState
-from chain.genesis import Genesis
-from chain.restart import Restart
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.consensus.restart import Restart
+from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
+from chain.disk.storage import Storage
+from chain.protocol.events import Commit, SigningState
 from p2p.local.at_rest import _told
 from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing
@@ -111,7 +111,9 @@ def test_a_restart_that_is_agreed_needs_one_that_leads(
     homes: list[Home], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     height = sign_restart(homes[0], file).restart.height
-    monkeypatch.setattr("chain.electorate.Electorate.may_lead", lambda _self, key: key != homes[2].secret.public)
+    monkeypatch.setattr(
+        "chain.consensus.electorate.Electorate.may_lead", lambda _self, key: key != homes[2].secret.public
+    )
     sign_restart(homes[1], file)
     last = sign_restart(homes[2], file, blind=height)
     assert (last.is_agreed, last.may_lead) == (True, False)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from chain.actions import Enrol
-from chain.clock import Mute
-from chain.errors import Reason, Refused
-from chain.events import (
+from chain.base.errors import Reason, Refused
+from chain.content.actions import Enrol
+from chain.protocol.clock import Mute
+from chain.protocol.events import (
     Commit,
     Equivocation,
     Fault,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chain.errors import OperatorError
-from chain.storage import Storage
+from chain.base.errors import OperatorError
+from chain.disk.storage import Storage
 from p2p.local import home as homes
 from p2p.local import whole
 from p2p.local.config import HomeConfig

@@ -10,7 +10,7 @@ import trio
 from libp2p.abc import INetStream
 from libp2p.crypto.ed25519 import create_new_key_pair
 
-from chain.errors import Refused
+from chain.base.errors import Refused
 from p2p.frames import FrameReader, StreamEnded
 from p2p.host import GuardedHost
 from p2p.meshsub import router as module

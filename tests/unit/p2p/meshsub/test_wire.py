@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libp2p.pubsub.pb import rpc_pb2
 
-from chain.errors import Reason, Refused
+from chain.base.errors import Reason, Refused
 from p2p.meshsub.parts import ID_BYTES, IHave, Message, Prune, Rpc, Subscription
 from p2p.meshsub.wire import MAX_IDS, MAX_NAMED_PEERS, MAX_PARTS, decode, encode
 

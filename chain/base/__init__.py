@@ -1,0 +1,1 @@
+"""What everything stands on: refusals, encoding, keys, hashes."""

@@ -1,0 +1,1 @@
+"""The chain as it grows: the state after each block, branch by branch."""

@@ -1,0 +1,1 @@
+"""Votes, finality, the fork choice, and what every header must satisfy."""

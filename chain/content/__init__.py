@@ -1,0 +1,1 @@
+"""What is on a chain: transactions, policies, the genesis, blocks."""

@@ -1,0 +1,1 @@
+"""One node: what it takes from the network, makes of it, and says."""

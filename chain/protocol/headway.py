@@ -1,0 +1,95 @@
+"""What follows where the head moves: mempool, votes that were heard, and store are brought in line with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chain.branches.blockchain import Added, Blockchain
+from chain.content.blocks import Block
+from chain.protocol.events import Fault, Finalized, HeadMoved
+from chain.protocol.heard import Heard
+from chain.protocol.mempool import MAX_TRANSACTIONS, Mempool
+from chain.protocol.outbox import Outbox
+from chain.protocol.throttle import Throttle
+
+# The state on disk follows what is final at most this often: what is busy is written once, half of all that storing
+# costs at full speed.  A node that crashed executes so much again at its next start.
+SETTLE_INTERVAL_MS = 4_000
+MAX_UNSETTLED = 256
+EXPIRE_EVERY_BLOCKS = 16
+
+
+class Headway:
+    """Keeps ``mempool``, ``heard`` and ``throttle`` in line with ``chain``, and tells ``out`` what is to be stored."""
+
+    def __init__(self, chain: Blockchain, mempool: Mempool, heard: Heard, throttle: Throttle, out: Outbox) -> None:
+        self._chain = chain
+        self._mempool = mempool
+        self._heard = heard
+        self._throttle = throttle
+        self._out = out
+        self._last_settled_ms = 0
+
+    def moved(self, added: Added, now_ms: int) -> None:
+        """A block was added; most often it is the new head."""
+        if not added.adopted:
+            return
+        self._out.store_move(added.abandoned, added.adopted)
+        head = self._chain.head.header
+        for block in added.adopted:
+            self._mempool.discard(block.transactions)
+        self._mempool.follow(self._chain.ledger.forgotten(len(added.adopted)))
+        self._take_back(added.abandoned)
+        if head.height % EXPIRE_EVERY_BLOCKS == 0:
+            self._mempool.expire(head.height + 1)
+        delay_ms = now_ms - self._chain.genesis.slot_start_ms(head.slot)
+        self._out.put(HeadMoved(head, len(added.adopted[-1].transactions), len(added.abandoned), delay_ms))
+        self._tell_faults()
+        self._throttle.note(
+            transactions=max(len(block.transactions) for block in (*added.abandoned, *added.adopted)),
+            delay_ms=delay_ms,
+            was_beside=bool(added.abandoned),
+        )
+        if added.finalized:
+            self._out.finalized_height = added.finalized[-1].height
+            self._heard.drop(self._chain.finalized.height)
+            self._mempool.forget_aside(self._chain.finalized.height)
+            self._out.put(Finalized(added.finalized[-1]))
+
+    def go_back(self, tip: bytes) -> None:
+        """Leave what stands on the block that people let the chain go on from, or beside it."""
+        added = self._chain.return_to(tip)
+        self._out.store_move(added.abandoned, added.adopted)
+        for block in added.adopted:
+            self._mempool.discard(block.transactions)
+        self._take_back(added.abandoned)
+
+    def settle(self, now_ms: int) -> None:
+        """Let the state on disk follow what is final, now and then."""
+        unsettled = self._chain.unsettled
+        since_ms = now_ms - self._last_settled_ms
+        if unsettled and (not 0 <= since_ms < SETTLE_INTERVAL_MS or unsettled >= MAX_UNSETTLED):
+            self._out.settled = self._chain.settle()
+            self._last_settled_ms = now_ms
+
+    def stop(self) -> None:
+        """Before a clean end: the state on disk follows what is final, and what this node acknowledged and no block
+        holds yet is kept for its next start.
+        """
+        self._out.settled = self._chain.settle(is_last=True)
+        self._out.waiting = self._mempool.claimed(MAX_TRANSACTIONS)
+
+    def _tell_faults(self) -> None:
+        for text in self._chain.ledger.faults:
+            self._out.put(Fault(text))
+        self._chain.ledger.faults.clear()
+
+    def _take_back(self, abandoned: Sequence[Block]) -> None:
+        """What abandoned blocks held waits for others, and what they ruled out may be possible again."""
+        height = self._chain.head.header.height + 1
+        for block in reversed(abandoned):
+            self._mempool.restore(block.transactions, height)
+            self._mempool.claim(block.transactions)
+        if abandoned:
+            self._mempool.bring_back(height)
+            self._mempool.follow(self._mempool.actors)  # also those whom an abandoned block forgot

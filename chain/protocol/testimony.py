@@ -1,0 +1,146 @@
+"""What a node says on the chain by itself: who contradicted itself, and that it lost what it signed last."""
+
+from __future__ import annotations
+
+from chain.base.errors import Disposition, Refused
+from chain.base.newest import Newest
+from chain.branches.blockchain import Blockchain
+from chain.content.actions import Evidence, Lost
+from chain.content.transactions import sign_transaction
+from chain.protocol.events import Equivocation, GossipTransactions
+from chain.protocol.mempool import Mempool
+from chain.protocol.outbox import Outbox
+from chain.protocol.production import Producer
+from chain.protocol.trial import take_in, try_out
+from chain.protocol.witness import MAX_SIGNERS, VerifiedStatement, Witness
+from chain.register.offences import check_open
+
+# So long a lost signing state, once told, waits for a block; then it is told anew, if there is still a need.
+OWN_EXPIRY_BLOCKS = 1_000
+
+
+class Testimony:
+    """Watches what validators say.  Without a ``producer``, which signs, nothing is brought on the chain."""
+
+    def __init__(
+        self, chain: Blockchain, mempool: Mempool, witness: Witness, producer: Producer | None, out: Outbox
+    ) -> None:
+        self._chain = chain
+        self._mempool = mempool
+        self._witness = witness
+        self._producer = producer
+        self._out = out
+        self._lost: bytes = b""
+        self._accusations: Newest[bytes, Evidence] = Newest(MAX_SIGNERS)
+        for header in chain.tree.headers():
+            if rival := witness.note(header):
+                self._accuse(rival, header)
+
+    def watch(self, statement: VerifiedStatement) -> None:
+        """See who says what, before it is judged: also what is refused is evidence.
+
+        A key that speaks on another machine too must stop here, before the two contradict each other.
+        """
+        rival = self._witness.note(statement)
+        if rival is not None:
+            self._out.put(Equivocation(rival, statement))
+            self._accuse(rival, statement)
+        if self._producer is not None and self._producer.seen_elsewhere(statement):
+            self._lose_signing(self._producer)
+
+    def accusations(self) -> list[Evidence]:
+        """What this validator has to bring on the chain with its next block: offences that the head has not punished.
+
+        Evidence travels in the blocks of those who saw it, never by itself.  As a transaction that waits it would hold
+        a nonce of the validator's key, and be void where another was first: what its operator signs would wait behind.
+        """
+        return [accusation for accusation in self._accusations.values() if self._is_open(accusation)]
+
+    def renew(self, producer: Producer) -> None:
+        """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
+        if producer.is_alone(self._chain):
+            self._out.note("signing_lost", "nobody else speaks with this key: this home was restored, and starts anew")
+        if producer.resume(self._chain):
+            self._out.signing = producer.signing
+        if producer.is_overruled(self._chain):
+            self._lose_signing(producer)
+        if producer.needs_tag(self._chain):
+            self._report_loss(producer)
+
+    def clear(self) -> None:
+        """Drop what waits of a silent validator's key and can never enter a block: its loss would wait behind it.
+
+        Who makes blocks drops it doing so; but who has lost its signing state makes none.
+        """
+        if self._producer is None or not self._producer.is_silent:
+            return
+        waiting = self._mempool.of(self._producer.secret.public)
+        outcomes = try_out(self._chain, self._mempool, waiting, 0) if waiting else ()
+        for transaction, refusal in zip(waiting, outcomes, strict=True):
+            if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
+                self._mempool.remove(transaction.id)
+
+    def _lose_signing(self, producer: Producer) -> None:
+        self._out.signing, self._out.is_signing_lost = None, True
+        if not producer.is_stopped:
+            self._out.note(
+                "signing_lost",
+                "the network restarted without what this home signed last, or this home was restored since: this "
+                "validator signs again, from a new signing state, once the chain made final that it starts anew",
+            )
+            return
+        self._out.note(
+            "key_used_elsewhere",
+            "this key has spoken elsewhere: on another machine, or before this home was restored; this node says no "
+            "more. Make sure that no other machine runs with the key"
+            + (
+                ": where none speaks for two rounds of blocks, this one starts anew"
+                if producer.may_be_restored
+                else ", then start this one again"
+            ),
+        )
+
+    def _report_loss(self, producer: Producer) -> None:
+        """Say that the signing state was lost; anew where the chain meanwhile knows of another, at an earlier start."""
+        key = producer.secret.public
+        loss = Lost(self._chain.ledger.validators.tag(key), producer.fresh_tag)
+        waiting = self._mempool.get(self._lost)
+        if waiting is not None and waiting.action == loss and self._is_on_its_way(self._lost):
+            return
+        for stale in [item for item in self._mempool.of(key) if isinstance(item.action, Lost)]:
+            self._mempool.remove(stale.id)
+        self._lost = self._send(producer, loss)
+
+    def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
+        """Remember the evidence against a validator; one that is of use is enough."""
+        culprit = statement.speaker
+        if self._producer is None or culprit == self._producer.secret.public:
+            return
+        known = self._accusations.get(culprit)
+        if known is None or not self._is_open(known):
+            first, second = sorted((rival, statement), key=lambda item: item.id)
+            self._accusations[culprit] = Evidence(first.raw, second.raw)
+
+    def _is_open(self, accusation: Evidence) -> bool:
+        """Whether this offence is still to be punished, as of the head."""
+        try:
+            check_open(self._chain.ledger.blank_draft(self._chain.head.header.slot), accusation)
+        except Refused:
+            return False
+        return True
+
+    def _is_on_its_way(self, transaction_id: bytes) -> bool:
+        """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""
+        waiting = self._mempool.get(transaction_id)
+        return waiting is not None and waiting.nonce < self._mempool.next_free(waiting.actor)
+
+    def _send(self, producer: Producer, loss: Lost) -> bytes:
+        """Sign and send that the signing state was lost: the transaction's id, or nothing where it is refused."""
+        key, genesis = producer.secret, self._chain.genesis
+        expiry_height = self._chain.head.header.height + 1 + min(OWN_EXPIRY_BLOCKS, genesis.max_expiry_blocks)
+        transaction = sign_transaction(key, genesis.id, self._mempool.next_free(key.public), expiry_height, loss)
+        if take_in(self._chain, self._mempool, (transaction,)) != [None]:
+            return b""
+        self._mempool.claim((transaction,))
+        self._out.put(GossipTransactions((transaction,)))
+        return transaction.id

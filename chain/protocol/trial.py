@@ -1,0 +1,181 @@
+"""Transactions beside the head: whether they may wait for a block, and what the next one would make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from chain.base.errors import Disposition, Reason, Refused
+from chain.branches.blockchain import Blockchain
+from chain.content.actions import Rate
+from chain.content.transactions import Transaction, VerifiedTransaction
+from chain.protocol.mempool import Mempool
+from chain.register import registry
+from chain.register.draft import Draft
+
+# So many waiting transactions of one actor are tried before the one that is asked about; with more ahead of it,
+# the answer is that its nonce is not next.
+MAX_AHEAD = 256
+# Of what is submitted only these are tried: a load of thousands of one actor would try them again for each.
+MAX_AHEAD_SUBMITTED = 8
+
+Take: TypeAlias = Callable[[VerifiedTransaction], Refused | None]
+_R = Reason
+# What no block to come changes for the better, whatever stands in it.
+FOR_GOOD = frozenset(
+    (
+        _R.ALREADY_APPROVED,
+        _R.ALREADY_ENROLLED,
+        _R.ALREADY_PUNISHED,
+        _R.BAD_KEY,
+        _R.EVIDENCE_TOO_OLD,
+        _R.KEY_IN_USE,
+        _R.MOTION_CLOSED,
+        _R.NOT_BETTER,
+        _R.NOT_ISSUER,
+        _R.NOT_REPAIRABLE,
+        _R.NO_CONSENT,
+        _R.OTHERS_RECORD,
+        _R.OWN_RECORD,
+        _R.NO_RECEIPT,
+        _R.SELF_RATING,
+        _R.SELF_RECORD,
+        _R.STALE_POLICY,
+        _R.TOO_OLD,
+        _R.WORSENS_THE_PAST,
+    )
+)
+
+
+def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction]) -> list[Refused | None]:
+    """Let ``transactions`` wait in ``mempool``; one outcome each, None where it was taken."""
+    take = _taking(chain, mempool)
+    return [take(transaction) for transaction in transactions]
+
+
+class Desk:
+    """Where clients hand in what waits for a block: what a trial refuses for good is refused here as well.
+
+    What was taken stays tried until the head moves, or time: what comes after it is tried on top of it.
+    """
+
+    def __init__(self, chain: Blockchain, mempool: Mempool) -> None:
+        self._chain = chain
+        self._mempool = mempool
+        self._tried: tuple[bytes, int, Draft] | None = None
+
+    def submit(self, transactions: Iterable[VerifiedTransaction], slot: int) -> list[Refused | None]:
+        """Like :func:`take_in`, for whoever waits for an answer."""
+        draft, take = self._draft(slot), _taking(self._chain, self._mempool)
+        return [self._submit(draft, take, transaction) for transaction in transactions]
+
+    def _submit(self, draft: Draft, take: Take, transaction: VerifiedTransaction) -> Refused | None:
+        if _is_worth_a_trial(draft, transaction):
+            ahead = _untried(draft, self._mempool, transaction, MAX_AHEAD_SUBMITTED + 1)
+            refusal = _tried(draft, ahead, transaction) if len(ahead) <= MAX_AHEAD_SUBMITTED else None
+            if refusal is not None and refusal.reason in FOR_GOOD:
+                return refusal
+        outcome = take(transaction)
+        if outcome is not None:
+            self._tried = None
+        return outcome
+
+    def _draft(self, slot: int) -> Draft:
+        head = self._chain.head.header.id
+        if self._tried is None or self._tried[:2] != (head, slot):
+            self._tried = head, slot, _next_block(self._chain, slot)
+        return self._tried[2]
+
+
+def try_out(
+    chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction], slot: int
+) -> list[Refused | None]:
+    """Try ``transactions`` one after another on top of the head, in a block of ``slot`` or the first that is possible.
+
+    What waits of the same actor with a lower nonce is tried before each.  Nothing is kept; one outcome each, None
+    where the block would take it.
+    """
+    draft = _next_block(chain, slot)
+    return [_tried(draft, _untried(draft, mempool, item, MAX_AHEAD), item) for item in transactions]
+
+
+def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
+    """What is refused before its signature is looked at: what its actor may not write any more today."""
+    draft = chain.ledger.blank_draft(chain.head.header.slot)
+
+    def look(transaction: Transaction) -> Refused | None:
+        try:
+            registry.check_quota(draft, transaction)
+        except Refused as refusal:
+            return refusal
+        return None
+
+    return look
+
+
+def _taking(chain: Blockchain, mempool: Mempool) -> Take:
+    """What lets one transaction after another wait, as the head sees it."""
+    head = chain.head.header
+    draft = chain.ledger.blank_draft(head.slot)
+
+    def take(transaction: VerifiedTransaction) -> Refused | None:
+        try:
+            registry.check_action(draft.policy, transaction)
+            registry.check_standing(draft, transaction)
+            try:
+                mempool.add(transaction, head.height + 1)
+            except Refused as refusal:
+                if refusal.reason is not Reason.NONCE_TAKEN or not _makes_room(chain, mempool, transaction):
+                    raise
+                mempool.add(transaction, head.height + 1)
+        except Refused as refusal:
+            return refusal
+        return None
+
+    return take
+
+
+def _next_block(chain: Blockchain, slot: int) -> Draft:
+    return chain.ledger.draft(max(slot, chain.head.header.slot + 1), chain.electorate)
+
+
+def _is_worth_a_trial(draft: Draft, transaction: VerifiedTransaction) -> bool:
+    """Whether it may be refused for good, as far as that takes a trial to see.
+
+    Of what is submitted most are ratings, and only those with receipts may, or those of oneself by another key.
+    """
+    match transaction.action:
+        case Rate(subject=subject) if not draft.policy.raters.counting:
+            return draft.identity(subject) == draft.identity(transaction.actor)
+    return True
+
+
+def _untried(draft: Draft, mempool: Mempool, transaction: VerifiedTransaction, limit: int) -> list[VerifiedTransaction]:
+    """What has to come before ``transaction`` and is not in ``draft`` yet."""
+    account = draft.account(transaction.actor)
+    return mempool.ahead_of(transaction, limit, 0 if account is None else account.nonce)
+
+
+def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: VerifiedTransaction) -> Refused | None:
+    for earlier in ahead:
+        try:
+            registry.apply(draft, earlier)
+        except Refused:
+            continue
+    try:
+        registry.apply(draft, transaction)
+    except Refused as refusal:
+        return refusal
+    return None
+
+
+def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> bool:
+    """What waits under the nonce of ``transaction`` gives way to it, if the head has made that impossible."""
+    rival = mempool.rival_of(transaction)
+    if rival is None or mempool.ahead_of(rival, 1):
+        return False
+    refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), rival)
+    if refusal is None or refusal.reason.disposition is Disposition.LATER:
+        return False
+    mempool.remove(rival.id)
+    return True

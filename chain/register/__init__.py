@@ -1,0 +1,1 @@
+"""What transactions do: the state, and the rules of everybody's rights."""

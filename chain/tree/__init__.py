@@ -1,0 +1,1 @@
+"""The authenticated tree over the state, in memory and as pages."""

@@ -1,0 +1,358 @@
+"""The mempool: what it takes, in which order it gives, and its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from chain.base.errors import Reason, Refused
+from chain.content.actions import Enrol, Rate
+from chain.content.transactions import VerifiedTransaction
+from chain.protocol import mempool
+from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, MAX_PER_ACTOR, Mempool
+from tests.support.world import Actor, genesis_of
+
+GENESIS = genesis_of(4)
+HEIGHT = 10
+RATE = Rate(bytes(32), 1, 1)
+
+
+class Pool(Mempool):
+    """A mempool whose members are in a dictionary: key -> next nonce."""
+
+    def __init__(self) -> None:
+        self.members: dict[bytes, int] = {}
+        super().__init__(self.members.get)
+
+    def take(self, *transactions: VerifiedTransaction) -> None:
+        for transaction in transactions:
+            self.add(transaction, HEIGHT)
+
+    def refusal(self, transaction: VerifiedTransaction) -> Reason:
+        before = list(self), self.bytes
+        with pytest.raises(Refused) as caught:
+            self.add(transaction, HEIGHT)
+        assert (list(self), self.bytes) == before
+        return caught.value.reason
+
+    def order(self) -> list[VerifiedTransaction]:
+        return list(self.candidates())
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return Pool()
+
+
+def member(pool: Pool, number: int, nonce: int = 1) -> Actor:
+    actor = Actor(GENESIS, number)
+    actor.nonce = pool.members[actor.key] = nonce
+    return actor
+
+
+def rates(actor: Actor, count: int, expiry: int = 100) -> list[VerifiedTransaction]:
+    return [actor.sign(Rate(bytes(32), 1, 1), expiry) for _ in range(count)]
+
+
+def test_what_was_taken_is_found(pool: Pool) -> None:
+    one, two = rates(member(pool, 1), 2)
+    pool.take(one)
+    assert (len(pool), pool.bytes, list(pool)) == (1, len(one.raw), [one])
+    assert one.id in pool
+    assert two.id not in pool
+    assert (pool.get(one.id), pool.get(two.id)) == (one, None)
+
+
+def test_what_waits_of_a_key_that_the_chain_forgets_is_not_ready(pool: Pool) -> None:
+    ann = member(pool, 1, nonce=3)
+    pool.take(*rates(ann, 2))
+    assert (pool.ready, pool.early) == (2, 0)
+    del pool.members[ann.key]
+    pool.follow([ann.key])
+    assert (pool.ready, pool.early, pool.order()) == (0, 2, [])
+    # The block that forgot it lost.
+    pool.members[ann.key] = 3
+    pool.follow(pool.actors)
+    assert pool.ready == len(pool.order()) == 2
+
+
+def test_the_next_nonce_is_the_first_that_neither_chain_nor_pool_has(pool: Pool) -> None:
+    ann = member(pool, 1, nonce=3)
+    one, two, three, four = rates(ann, 4)
+    assert pool.next_free(ann.key) == 3
+    for transaction, free in ((one, 4), (three, 4), (two, 6), (four, 7)):
+        pool.take(transaction)
+        assert pool.next_free(ann.key) == free
+    assert pool.next_free(bytes(32)) == 0
+
+
+def test_candidates_come_in_order_of_arrival(pool: Pool) -> None:
+    ann, bob = member(pool, 1), member(pool, 2)
+    a1, a2 = rates(ann, 2)
+    b1, b2 = rates(bob, 2)
+    pool.take(b1, a1, a2, b2)
+    assert pool.order() == [b1, a1, a2, b2]
+
+
+@pytest.mark.parametrize("arrival", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2), (2, 3, 0, 1), (1, 2, 3, 0)])
+def test_an_actors_candidates_come_in_order_of_their_nonces(pool: Pool, arrival: Sequence[int]) -> None:
+    queue = rates(member(pool, 1), 4)
+    pool.take(*[queue[index] for index in arrival])
+    assert pool.order() == queue
+
+
+def test_candidates_end_at_a_gap(pool: Pool) -> None:
+    queue = rates(member(pool, 1), 4)
+    pool.take(queue[0], queue[1], queue[3])
+    assert pool.order() == queue[:2]
+
+
+def test_a_transaction_waits_only_once(pool: Pool) -> None:
+    (one,) = rates(member(pool, 1), 1)
+    pool.take(one)
+    assert pool.refusal(one) is Reason.DUPLICATE
+
+
+def test_expired_and_used_ones_are_refused(pool: Pool) -> None:
+    actor = member(pool, 1, nonce=5)
+    assert pool.refusal(actor.sign(RATE, HEIGHT - 1)) is Reason.EXPIRED
+    actor.nonce = 4
+    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_USED
+    pool.take(actor.sign(RATE, HEIGHT))
+
+
+def test_the_first_with_a_nonce_stays(pool: Pool) -> None:
+    actor = member(pool, 1)
+    pool.take(actor.sign(RATE, 50))
+    actor.nonce = 1
+    assert pool.refusal(actor.sign(RATE, 51)) is Reason.NONCE_TAKEN
+
+
+def test_one_actor_has_a_quota(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_PER_ACTOR", 3)
+    queue = rates(member(pool, 1), 4)
+    assert pool.refusal(queue[3]) is Reason.NONCE_GAP
+    pool.take(*queue[:3])
+    assert pool.refusal(queue[3]) is Reason.ACTOR_QUOTA
+    pool.take(*rates(member(pool, 2), 1))
+
+
+def test_what_waits_for_something_unseen_is_counted_apart(pool: Pool) -> None:
+    queue = rates(member(pool, 1), 5)
+    pool.take(queue[0], queue[2], queue[4])
+    assert (pool.ready, pool.early) == (1, 2)
+    pool.take(queue[1])
+    assert (pool.ready, pool.early) == (3, 1)
+    pool.remove(queue[0].id)
+    assert (pool.ready, pool.early) == (0, 3)
+
+
+def test_little_of_one_actor_may_be_early(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY_OF_ACTOR", 2)
+    queue = rates(member(pool, 1), 5)
+    pool.take(*queue[2:4])
+    assert pool.refusal(queue[4]) is Reason.NONCE_GAP
+    pool.take(queue[0])
+    assert pool.refusal(queue[4]) is Reason.NONCE_GAP
+    pool.take(queue[1], queue[4])
+
+
+def test_many_that_are_early_keep_nobody_else_out(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY", 2)
+    flood = [rates(member(pool, number), 2)[1] for number in (1, 2, 3)]
+    pool.take(*flood[:2])
+    assert pool.refusal(flood[2]) is Reason.POOL_FULL
+    pool.take(*rates(member(pool, 9), 5))
+    assert (pool.ready, pool.early) == (5, 2)
+
+
+def test_what_is_early_does_not_wait_as_long(pool: Pool) -> None:
+    ready, _, early = rates(member(pool, 1), 3, expiry=10_000)
+    _, ours = rates(member(pool, 2), 2, expiry=10_000)
+    pool.take(ready, early, ours)
+    pool.claim([ours])
+    pool.expire(HEIGHT + MAX_EARLY_BLOCKS)
+    assert list(pool) == [ready, early, ours]
+    pool.expire(HEIGHT + MAX_EARLY_BLOCKS + 1)
+    assert list(pool) == [ready, ours], "what this node told a client that it takes, it keeps"
+
+
+def test_nobody_reserves_nonces_far_ahead(pool: Pool) -> None:
+    actor = member(pool, 1, nonce=7)
+    actor.nonce = 7 + MAX_PER_ACTOR
+    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_GAP
+    actor.nonce = 7 + MAX_PER_ACTOR - 1
+    pool.take(actor.sign(RATE))
+    actor.nonce = 2**64 - 1
+    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_GAP
+
+
+def test_the_pool_is_bounded_in_number(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 2)
+    queue = rates(member(pool, 1), 3)
+    pool.take(*queue[:2])
+    assert pool.refusal(queue[2]) is Reason.POOL_FULL
+    pool.remove(queue[0].id)
+    pool.take(queue[2])
+
+
+def test_the_pool_is_bounded_in_bytes(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = rates(member(pool, 1), 3)
+    monkeypatch.setattr(mempool, "MAX_BYTES", len(queue[0].raw) + len(queue[1].raw))
+    pool.take(*queue[:2])
+    assert pool.refusal(queue[2]) is Reason.POOL_FULL
+
+
+def test_strangers_leave_room_for_members(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 2)
+    strangers = [Actor(GENESIS, number).sign(Enrol()) for number in (1, 2, 3)]
+    pool.take(*strangers[:2])
+    assert pool.refusal(strangers[2]) is Reason.POOL_FULL
+    pool.take(*rates(member(pool, 9), 5))
+    pool.remove(strangers[0].id)
+    pool.take(strangers[2])
+
+
+def enrolled(pool: Pool, actor: Actor, nonce: int = 1) -> None:
+    pool.members[actor.key] = nonce
+
+
+def test_a_stranger_who_enrols_is_none_any_more(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 3)
+    ann = Actor(GENESIS, 1)
+    enrol, *more = [ann.sign(Enrol()), *rates(ann, 2)]
+    pool.take(enrol, *more)
+    enrolled(pool, ann)
+    pool.discard([enrol])
+    assert pool.order() == more
+    pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
+    assert pool.refusal(Actor(GENESIS, 5).sign(Enrol())) is Reason.POOL_FULL
+
+
+def test_an_undone_enrolment_is_counted_right(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a member with two transactions that wait
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 3)
+    ann = Actor(GENESIS, 1)
+    enrol = ann.sign(Enrol())
+    enrolled(pool, ann)
+    pool.take(*rates(ann, 2))
+
+    # when the block with its enrolment is abandoned and another takes it up again
+    del pool.members[ann.key]
+    pool.restore([enrol], HEIGHT)
+    enrolled(pool, ann)
+    pool.discard([enrol])
+
+    # then strangers have exactly the room that they had
+    pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
+    assert pool.refusal(Actor(GENESIS, 5).sign(Enrol())) is Reason.POOL_FULL
+
+
+def test_a_block_takes_its_transactions_and_what_they_made_impossible(pool: Pool) -> None:
+    ann, bob = member(pool, 1), member(pool, 2)
+    a1, a2, a3 = rates(ann, 3)
+    b1, b2 = rates(bob, 2)
+    ann.nonce = 1
+    other_a1 = ann.sign(Enrol())
+    pool.take(a1, a2, a3, b1, b2)
+    pool.members.update({ann.key: 3, bob.key: 2})
+    pool.discard([other_a1, a2, b1])
+    assert pool.order() == [a3, b2]
+    assert pool.bytes == len(a3.raw) + len(b2.raw)
+
+
+def test_abandoned_transactions_come_back_as_far_as_they_can(pool: Pool) -> None:
+    ann = member(pool, 1, nonce=2)
+    ann.nonce = 1
+    used, good = rates(ann, 2)
+    expired = rates(ann, 1, expiry=HEIGHT - 1)[0]
+    pool.restore([used, good, expired], HEIGHT)
+    pool.restore([good], HEIGHT)
+    assert list(pool) == [good]
+
+
+def test_what_expired_is_dropped(pool: Pool) -> None:
+    ann = member(pool, 1)
+    early, late = rates(ann, 1, expiry=20)[0], rates(ann, 1, expiry=21)[0]
+    pool.take(early, late)
+    pool.expire(20)
+    assert list(pool) == [early, late]
+    pool.expire(21)
+    assert list(pool) == [late]
+    pool.expire(22)
+    assert (len(pool), pool.bytes) == (0, 0)
+
+
+def test_removing_what_is_not_there_changes_nothing(pool: Pool) -> None:
+    pool.remove(bytes(32))
+    assert len(pool) == 0
+
+
+def test_what_no_block_took_for_long_makes_room(pool: Pool) -> None:
+    (waiting,) = rates(member(pool, 1), 1, expiry=10_000)
+    pool.take(waiting)
+    pool.expire(HEIGHT + MAX_AGE_BLOCKS)
+    assert list(pool) == [waiting]
+    pool.expire(HEIGHT + MAX_AGE_BLOCKS + 1)
+    assert list(pool) == []
+
+
+def test_a_stranger_can_do_nothing_but_enrol_first(pool: Pool) -> None:
+    # Nothing would ever take it out again: no block can hold it, and its expiry is the sender's choice.
+    stranger = Actor(GENESIS, 1)
+    with pytest.raises(Refused):
+        pool.add(stranger.sign(Rate(bytes(32), 1, 1), 2**64 - 1), HEIGHT)
+
+
+def test_what_was_abandoned_waits_for_what_made_its_key_known(pool: Pool) -> None:
+    # given a key that is known by a rotation, and a block with its first transaction
+    moved = Actor(GENESIS, 8)
+    first = moved.sign(Rate(bytes(32), 1, 5))
+    assert pool.refusal(first) is Reason.NOT_ENROLLED
+    # when that block is abandoned, and the rotation with it
+    pool.restore([first], HEIGHT)
+    # then it is not lost: the rotation comes back as well
+    assert pool.order() == [first]
+
+
+def test_what_this_node_has_to_offer_again(pool: Pool) -> None:
+    one, two, three = rates(member(pool, 1), 3)
+    pool.take(one, two, three)
+    pool.claim([three, one, rates(member(pool, 2), 1)[0]])
+    assert pool.claimed(9) == (three, one), "the oldest claims first, and only what waits here"
+    assert pool.claimed(1) == (three,)
+    pool.remove(three.id)
+    pool.take(three)
+    assert pool.claimed(9) == (one,), "what was dropped is nobody's"
+
+
+def test_what_a_block_ruled_out_comes_back_where_that_block_loses() -> None:
+    pool, actor = Mempool(lambda _: 0), Actor(GENESIS, 1)
+    mine, others = actor.sign(Rate(bytes(32), 1, 1)), Actor(GENESIS, 2).sign(Rate(bytes(32), 1, 1))
+    for transaction in (mine, others):
+        pool.add(transaction, 1)
+    pool.claim((mine,))
+    for transaction in (mine, others):
+        pool.set_aside(transaction, 7)
+    assert not len(pool)
+    pool.forget_aside(6)
+    pool.bring_back(7)
+    assert set(pool) == {mine, others}
+    assert pool.claimed(9) == (mine,), "it is offered again as before"
+    for transaction in (mine, others):
+        pool.set_aside(transaction, 7)
+    pool.forget_aside(7)
+    pool.bring_back(8)
+    assert not len(pool), "what ruled it out is final"
+
+
+def test_only_so_much_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chain.protocol.mempool.MAX_ASIDE", 2)
+    pool = Mempool(lambda _: 0)
+    three = [Actor(GENESIS, number).sign(Rate(bytes(32), 1, 1)) for number in range(1, 4)]
+    for transaction in three:
+        pool.add(transaction, 1)
+        pool.set_aside(transaction, 7)
+    pool.bring_back(7)
+    assert list(pool) == three[1:]

@@ -1,0 +1,141 @@
+"""What the next block would make of a transaction, and that asking changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from chain.base.errors import Reason, Refused
+from chain.branches.blockchain import Blockchain
+from chain.branches.ledger import Ledger
+from chain.consensus.electorate import Electorate
+from chain.content.actions import Approve, Enrol, Rate, Rotate
+from chain.content.consents import sign_rotation
+from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.protocol import trial
+from chain.protocol.mempool import Mempool
+from chain.protocol.trial import Desk, try_out
+from chain.register.draft import Draft
+from tests.support.forge import Forge
+from tests.support.world import FAR, Actor, genesis_of, secret
+
+GENESIS = genesis_of(4)
+
+
+class Bench:
+    """A chain at its genesis with a mempool."""
+
+    def __init__(self) -> None:
+        self.chain = Blockchain(GENESIS)
+        self.mempool = Mempool(self.chain.ledger.next_nonce)
+
+    def waits(self, *transactions: VerifiedTransaction) -> None:
+        for transaction in transactions:
+            self.mempool.add(transaction, 1)
+
+    def reasons(self, *transactions: VerifiedTransaction, slot: int = 1) -> list[Reason | None]:
+        outcomes: list[Refused | None] = try_out(self.chain, self.mempool, transactions, slot)
+        return [None if outcome is None else outcome.reason for outcome in outcomes]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def ann() -> Actor:
+    return Actor(GENESIS, 100)
+
+
+def test_each_is_tried_on_top_of_those_before_it(bench: Bench, ann: Actor) -> None:
+    bob = Actor(GENESIS, 101)
+    joins, joins_too = ann.sign(Enrol()), bob.sign(Enrol())
+    again, rates = ann.sign(Enrol()), bob.sign(Rate(ann.key, 1, 5))
+    expected = [None, None, Reason.ALREADY_ENROLLED, None]
+    assert bench.reasons(joins, joins_too, again, rates) == expected
+    assert bench.reasons(joins, joins_too, again, rates) == expected, "the first trial left something behind"
+
+
+def test_what_waits_of_the_same_actor_comes_first(bench: Bench, ann: Actor) -> None:
+    joins, again, approves = ann.sign(Enrol()), ann.sign(Enrol()), ann.sign(Approve(0))
+    assert bench.reasons(approves) == [Reason.NONCE_GAP]
+    bench.waits(joins)
+    assert bench.reasons(again) == [Reason.ALREADY_ENROLLED]
+    assert bench.reasons(joins) == [None], "itself is not ahead of itself"
+
+
+def test_so_many_are_tried_first_and_no_more(bench: Bench, ann: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    bob = Actor(GENESIS, 101)
+    bench.waits(ann.sign(Enrol()), bob.sign(Enrol()))
+    monkeypatch.setattr(trial, "MAX_AHEAD", 2)
+    rates = [ann.sign(Rate(ann.key, 1, points)) for points in range(1, 4)]
+    bench.waits(*rates[:2])
+    # Nobody rates itself, so those ahead fail: the nonce of the third is not reached either way.
+    assert bench.reasons(rates[0]) == [Reason.SELF_RATING]
+    assert bench.reasons(rates[2]) == [Reason.NONCE_GAP]
+
+
+@pytest.mark.parametrize(("slot", "used"), [(-5, 1), (0, 1), (1, 1), (2, 2), (1_000, 1_000)])
+def test_the_block_has_the_slot_that_is_asked_for_or_the_first_after_the_head(
+    bench: Bench, slot: int, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    draft = Ledger.draft
+
+    def noted(ledger: Ledger, slot: int, electorate: Electorate) -> Draft:
+        seen.append(slot)
+        return draft(ledger, slot, electorate)
+
+    monkeypatch.setattr(Ledger, "draft", noted)
+    assert bench.reasons(Actor(GENESIS, 100).sign(Enrol()), slot=slot) == [None]
+    assert seen == [used]
+
+
+@pytest.mark.parametrize("slot", [-5, 0, 1, 1_000])
+def test_a_clock_behind_the_chain_does_not_matter(bench: Bench, ann: Actor, slot: int) -> None:
+    assert bench.reasons(ann.sign(Enrol()), slot=slot) == [None]
+
+
+# ------------------------------------------------------------------------------------------------- submission
+
+
+def submitted(bench: Bench, *transactions: VerifiedTransaction) -> list[Reason | None]:
+    outcomes = Desk(bench.chain, bench.mempool).submit(transactions, 1)
+    return [None if outcome is None else outcome.reason for outcome in outcomes]
+
+
+def test_what_a_trial_refuses_for_good_submission_refuses_as_well(bench: Bench, ann: Actor) -> None:
+    bob = Actor(GENESIS, 101)
+    joins, moves = ann.sign(Enrol()), ann.sign(Rotate(secret(1).public, bytes(64)))
+    assert submitted(bench, joins, moves) == [None, Reason.KEY_IN_USE]
+    assert submitted(bench, bob.sign(Enrol()), bob.sign(Rate(secret(77).public, 1, 5))) == [None, None], (
+        "whom it rates may enrol before the block"
+    )
+    assert len(bench.mempool) == 3
+
+
+def test_who_moved_to_another_key_is_refused_to_rate_itself(bench: Bench, ann: Actor) -> None:
+    joins, fresh = ann.sign(Enrol()), secret(101)
+    moves = ann.sign(Rotate(fresh.public, sign_rotation(fresh, GENESIS.id, ann.key, ann.nonce)))
+    rates = sign_transaction(fresh, GENESIS.id, 0, FAR, Rate(ann.key, 1, 5))
+    bench.chain.add(Forge(GENESIS).block(None, [joins, moves]), arrived_in_slot=True)
+    assert submitted(bench, rates) == [Reason.SELF_RATING]
+
+
+def test_a_rating_is_not_carried_out_to_let_it_wait(bench: Bench, ann: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.chain.add(Forge(GENESIS).block(None, [ann.sign(Enrol())]), arrived_in_slot=True)
+    monkeypatch.setattr(trial, "_tried", lambda *_: pytest.fail("it was tried"))
+    assert submitted(bench, ann.sign(Rate(secret(77).public, 1, 5))) == [None]
+
+
+def test_what_can_no_longer_pass_gives_way_to_its_actors_next_word(bench: Bench, ann: Actor) -> None:
+    joins = ann.sign(Enrol())
+    stuck, other = ann.sign(Rate(ann.key, 1, 5)), ann.sign(Rate(secret(77).public, 1, 5))
+    other = sign_transaction(ann.secret, GENESIS.id, stuck.nonce, FAR, Rate(secret(77).public, 1, 5))
+    block = Forge(GENESIS).block(None, [joins])
+    bench.chain.add(block, arrived_in_slot=True)
+    bench.mempool.add(stuck, 2)
+    assert submitted(bench, other) == [None]
+    assert list(bench.mempool) == [other]
+    later = sign_transaction(ann.secret, GENESIS.id, stuck.nonce, FAR, Rate(secret(78).public, 1, 5))
+    assert submitted(bench, later) == [Reason.NONCE_TAKEN], "what may still pass keeps its place"
