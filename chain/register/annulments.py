@@ -16,7 +16,15 @@ from __future__ import annotations
 
 from chain.base.errors import InvariantBroken, Reason, Refused
 from chain.content.actions import ANNUL, APPEAL, CONTEST, GRANT, STRIKE, UPHOLD, Annul
-from chain.content.identities import BEFORE_ARBITER, GRANTED, IN_HEARING, Annulment, Leaving, annulment_key
+from chain.content.identities import (
+    BEFORE_ARBITER,
+    GRANTED,
+    IN_HEARING,
+    Annulment,
+    Leaving,
+    annulment_key,
+    recovery_key,
+)
 from chain.register import arbiters, markers, recovery
 from chain.register.draft import Draft
 from chain.register.entries import Member
@@ -139,7 +147,8 @@ def _stands(draft: Draft, subject: bytes, member: Member) -> None:
 
 
 def _is_void(draft: Draft, subject: bytes) -> None:
-    """It goes without notice, unless it holds an office by now."""
+    """It goes without notice, unless it holds an office by now; a recovery that is due as well calls that not off."""
     draft.put(annulment_key(subject), None)
     if not holds_office(draft, subject):
+        draft.put(recovery_key(subject), None)
         recovery.set_leaving(draft, subject, Leaving(draft.slot, 1))

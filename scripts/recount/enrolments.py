@@ -108,6 +108,7 @@ class Enrolments(Persons):
     def _is_void(self, who: bytes) -> None:
         del self.annulments[who]
         if not self._holds_office(who):
+            self.recoveries.pop(who, None)
             self.leavings[who] = Leaving(self.slot, self.consents[who][1], is_void=True)
 
     def _enrolment_mark(self, who: bytes) -> bytes:

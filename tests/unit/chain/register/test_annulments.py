@@ -22,7 +22,7 @@ from chain.content.actions import (
     Propose,
     Veto,
 )
-from chain.content.identities import GRANTED, Annulment, annulment_key
+from chain.content.identities import GRANTED, Annulment, annulment_key, recovery_key
 from chain.content.proposals import ARBITER, REGISTRAR, Accredit, JudgeEnrolment, Revoke
 from chain.register import arbiters, registry
 from chain.register.statekeys import member_key
@@ -276,3 +276,17 @@ def test_no_sequence_of_transactions_of_one_office_ends_a_membership() -> None:
         town.refusal(town.person(), town.recovery(town.person(), ann, both))
         town.block(5)
     assert town.entry(ann).key == ann.key
+
+
+def test_a_recovery_that_is_due_with_it_does_not_bring_back_whose_enrolment_is_void(usual: Court) -> None:
+    register, ann = usual.register, usual.ann
+    usual.granted()
+    register.block(RIGHTS["appeal_days"] - RULES["recovery_days"])
+    new = register.person()
+    register.do(new, register.recovery(new, ann, usual.registrar))
+    assert usual.annulment is not None
+    assert register.draft.get(recovery_key(ann.key)).due_slot == usual.annulment.due_slot
+    register.block(RULES["recovery_days"])
+    register.block()
+    assert not usual.is_there
+    assert (register.draft.faults, register.draft.get(recovery_key(ann.key))) == ([], None)
