@@ -248,7 +248,6 @@ async def test_the_page_of_a_testnet_turns_its_nodes_and_no_other_page_does(tell
         await page.open(f"{stand.url}/#/")
         await page.until(READY)
         assert await page.run(buttons) == []
-        await page.open("about:blank")
         await page.open(f"{stand.url}/#testnet={url}/{TOKEN}")
         await page.until(f"{buttons}.length > 0")
         assert TOKEN not in await page.run("location.href")
