@@ -12,7 +12,8 @@ room of this list touches the disk.  Files import only files above them in this 
     merkle        the root over a block's transactions
 
   tree          the authenticated tree over the state, in memory and as pages
-    statetree     the authenticated tree over the state
+    stateproof    what a state root commits to, and what shows what is under it
+    statetree     the tree itself, in memory
     pages         the same as pages, of which only what is looked at is in memory
     planting      the tree of its pages, read when they are looked at, and its pages
     ranges        a part of the state, shown to be all of it
@@ -40,6 +41,7 @@ room of this list touches the disk.  Files import only files above them in this 
     language      the language of policies: every field, its bounds, and what it does
     clauses       what a policy says in numbers of people, their keys, voices and quotas
     policy        what may be recorded, and how a score follows from it
+    policyfile    one read from its file or from the wire, and its mistakes
     amendments    which policy may follow another, and what it worsens
     founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares

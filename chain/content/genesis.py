@@ -34,7 +34,8 @@ from chain.content.founding import (
     lacking,
     read_founding,
 )
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import MAX_WEIGHT
 from chain.content.tables import Mistake
 

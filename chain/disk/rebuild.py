@@ -21,7 +21,7 @@ from chain.disk.derived import Derived
 from chain.disk.schema import PUT_ENTRY, STATE_INDEX, entry_row, unseal
 from chain.tree.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
 from chain.tree.planting import crowned, planted
-from chain.tree.statetree import ENTRY_BYTES, HASH_BYTES
+from chain.tree.stateproof import ENTRY_BYTES, HASH_BYTES
 
 PORTION = 20_000
 # A page of the tree begins below each: 2 to a multiple of its levels.  Of 139 million entries one holds 35 MB.

@@ -13,7 +13,7 @@ import pytest
 from chain.consensus import attestations, ballots, electorate, headers, restart, statements, votes
 from chain.content import actions, blocks, genesis, identities, kinds, language, policy, proposals, tables
 from chain.register import governance, leaving, offences, registry, validators
-from chain.tree import statetree
+from chain.tree import stateproof
 
 LIMITS: list[tuple[Any, dict[str, int]]] = [
     (attestations, {"VERSION": 1, "MAX_ATTESTATION_BYTES": 256}),
@@ -32,7 +32,7 @@ LIMITS: list[tuple[Any, dict[str, int]]] = [
     (registry, {"MAX_DUE_A_BLOCK": 2_000}),
     (restart, {"VERSION": 1, "SALT_BYTES": 16}),
     (statements, {"TAG_BYTES": 16}),
-    (statetree, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
+    (stateproof, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
     (tables, {"MAX_TEXT_CHARACTERS": 64}),
     (kinds, {"MAX_USUAL_BYTES": 1_024, "MAX_EVIDENCE_BYTES": 1_536, "MAX_TRANSACTION_BYTES": 24_512}),
     (actions, {"POINTS_LIMIT": 1_000_000, "SLOT_LIMIT": 2**48, "SALT_BYTES": 16}),

@@ -15,17 +15,8 @@ from chain.base.errors import OperatorError, Reason, Refused
 from chain.content.actions import POINTS_LIMIT
 from chain.content.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.content.language import MAX_CATEGORIES, MAX_DAYS, MAX_SEVERITIES, MAX_TIERS, NO_LIMIT, SCORE_LIMIT
-from chain.content.policy import (
-    Category,
-    Policy,
-    Severity,
-    Tier,
-    decode_policy,
-    load_policy,
-    parse_policy,
-    read_policy,
-    shipped_policy,
-)
+from chain.content.policy import Category, Policy, Severity, Tier
+from chain.content.policyfile import decode_policy, load_policy, parse_policy, read_policy, shipped_policy
 from chain.content.proposals import MAX_POLICY_BYTES
 from tests.support.refusals import refusal
 
