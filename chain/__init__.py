@@ -1,7 +1,7 @@
 """The whole protocol as a synchronous state machine: ``effects = engine.handle(event, now_ms)``.
 
-Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last
-room of this list touches the disk.  Files import only files above them in this list::
+Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last room of this list
+touches the disk.  Files import only files above them in this list::
 
   base          what everything stands on: refusals, encoding, keys, hashes
     errors        why something is refused, and whose fault it is
@@ -15,7 +15,7 @@ room of this list touches the disk.  Files import only files above them in this 
     stateproof    what a state root commits to, and what shows what is under it
     statetree     the tree itself, in memory
     pages         the same as pages, of which only what is looked at is in memory
-    planting      the tree of its pages, read when they are looked at, and its pages
+    planting      between the two: a tree whose pages are read when they are looked at
     ranges        a part of the state, shown to be all of it
 
   consensus     votes, finality, the fork choice, and what every header must satisfy

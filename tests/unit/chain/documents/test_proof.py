@@ -55,7 +55,7 @@ def home(city: City, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_checking_one_needs_no_node_and_no_database() -> None:
-    code = "import sys, chain.proof, chain.prover; print(sorted({'trio', 'sqlite3'} & set(sys.modules)))"
+    code = "import sys, chain.documents.prover; print(sorted({'trio', 'sqlite3'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout == "[]\n"
 
