@@ -60,8 +60,8 @@ def rebuild_tables(database: Database, advance: Callable[[int], None]) -> None:
 def fill(database: Database, rows: Iterable[tuple[bytes, bytes, int]], advance: Callable[[int], None]) -> None:
     """Let these rows of ``state`` be all there are, with all that follows but the tree.
 
-    The rules come before any member, and the rest fastest in the order of keys.
-    ``advance`` is told of each.  What was begun and not ended is begun anew.  Raises :class:`OperatorError`.
+    The rules come before any member, and the rest fastest in the order of keys; ``advance`` is told of each.  What was
+    begun and not ended is begun anew.  Raises :class:`OperatorError`.
     """
     work = _Rebuild(database, advance)
     work.begin(*_FILLED, "state")
