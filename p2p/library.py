@@ -94,8 +94,7 @@ UNREAD = Unread()
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts its bytes, takes its frames in turn, and is closed when the peer sends far more
-    than is being read.
+    """A yamux connection that counts its bytes, takes its frames in turn, and is closed before too much lies unread.
 
     ``heard_at`` is when the last piece of a larger message came, in trio's time.
     Drop the bound when the library ends a stream that oversteps its window, and the turns when it has a limit for

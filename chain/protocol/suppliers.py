@@ -232,8 +232,9 @@ class Suppliers:
         asked.received = received
 
     def has_room(self, now_ms: int, *, beside_silent: bool = True) -> bool:
-        """Whether the line, as far as it is known, can take more blocks than those on their way; ``beside_silent`` says
-        whether those count of which nothing came although it could.
+        """Whether the line, as far as it is known, can take more blocks than those on their way.
+
+        ``beside_silent`` says whether those count of which nothing came although it could.
         """
         coming = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
         counted = (each for each in coming if beside_silent or not self.is_silent(each, now_ms))

@@ -14,21 +14,8 @@ from typing import Any
 
 from chain.base.errors import InvariantBroken
 from chain.tree.pages import BOTTOM, DAMAGED, FLAGS_BYTES, LEAF, MAX_PAGE_DEPTH, NODES, TOP, Fetch, Page, check_leaf
-from chain.tree.statetree import (
-    EMPTY,
-    ENTRY_BYTES,
-    HASH_BYTES,
-    Far,
-    Near,
-    Node,
-    StateTree,
-    descend,
-    grow,
-    has_few,
-    hash_pair,
-    split,
-    value_in,
-)
+from chain.tree.stateproof import EMPTY, ENTRY_BYTES, HASH_BYTES, hash_pair, split, value_in
+from chain.tree.statetree import Far, Near, Node, StateTree, descend, grow, has_few
 
 _Inner = list[Any]
 

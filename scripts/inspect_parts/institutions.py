@@ -11,7 +11,8 @@ import click
 
 from chain.base.errors import OperatorError
 from chain.content.language import SCORE_LIMIT
-from chain.content.policy import Policy, load_policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import load_policy, read_policy
 from chain.content.proposals import Amend, decode_proposal
 from chain.disk.inspection import View
 from chain.documents.people import Document
@@ -65,16 +66,21 @@ def authorities(document: Document) -> Finding:
         for row in found
         for each in row["rulings"]
     ]
-    least = document["limit_minimum"]
-    limit = f"suspended above {document['limit_permille']} ‰ overturned of {least} contested records or more"
-    sheets = [
-        Sheet(f"Authorities, {as_of(document)}; {limit}", columns, rows, ("term", "withdrawn", "filed", "rights"))
-    ]
+    title = f"Authorities, {as_of(document)}; {suspension(document)}"
+    sheets = [Sheet(title, columns, rows, ("term", "withdrawn", "filed", "rights"))]
     if grants:
         sheets.append(Sheet("What they may file", ("authority", "category"), grants))
     if rulings:
         sheets.append(Sheet("How arbiters ruled", ("arbiter", "issuer", "upheld", "struck", "silent"), rulings))
     return Finding(document, sheets)
+
+
+def suspension(document: Document) -> str:
+    """When the policy suspends an authority, in a few words."""
+    permille, least = document["limit_permille"], document["limit_minimum"]
+    if permille == 1_000:
+        return "none is suspended, whatever is overturned"
+    return f"suspended above {permille} ‰ overturned of {least} contested records or more"
 
 
 @question(ARBITERS)

@@ -22,16 +22,16 @@ def attribute() -> None:
 @_member
 @_name
 @document("evidence", "what it is attested on")
-@click.option("--until", metavar="DATE", required=True, help="The date (UTC) on which it ends.")
+@click.option("--until", "until_when", metavar="DATE", required=True, help="The date (UTC) on which it ends.")
 @sends
-def attest(session: Session, member: bytes, name: str, evidence: bytes, until: str) -> VerifiedTransaction:
+def attest(session: Session, member: bytes, name: str, evidence: bytes, until_when: str) -> VerifiedTransaction:
     """Attest ATTRIBUTE of DID, as an authority accredited for it.
 
     What you attested before is replaced.  The register takes the salted digest alone: give the member the document with
     its salt, and whoever asks can check it.
     """
     code = find_category(session.policy.attributes, name).code
-    until_slot = read_slot(session.genesis, until, session.account["slot"], "--until")
+    until_slot = read_slot(session.genesis, until_when, session.account["slot"], "--until")
     return session.sign(Attest(member, code, evidence, until_slot))
 
 

@@ -114,6 +114,14 @@ async def test_every_view_is_shown_on_a_phone_and_at_a_desk(teller: Teller) -> N
         assert page.errors == []
 
 
+async def test_a_policy_that_suspends_no_office_says_so(teller: Teller) -> None:
+    node = copy.deepcopy(teller.honest)
+    node["/authorities"]["limit_permille"] = 1_000
+    async with page_of(node) as (stand, page):
+        await show(page, stand, "offices", "Offices and arbiters")
+        assert "no office is suspended" in await page.run("document.querySelector('main').textContent")
+
+
 async def test_the_truth_is_checked_and_a_member_with_it(teller: Teller) -> None:
     async with page_of(teller.honest) as (stand, page):
         await show(page, stand, f"who/{teller.member}", "Member")
@@ -248,7 +256,6 @@ async def test_the_page_of_a_testnet_turns_its_nodes_and_no_other_page_does(tell
         await page.open(f"{stand.url}/#/")
         await page.until(READY)
         assert await page.run(buttons) == []
-        await page.open("about:blank")
         await page.open(f"{stand.url}/#testnet={url}/{TOKEN}")
         await page.until(f"{buttons}.length > 0")
         assert TOKEN not in await page.run("location.href")

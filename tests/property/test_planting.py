@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from chain.base.errors import InvariantBroken
 from chain.tree import pages
 from chain.tree.planting import bring, forget, pages_between, planted, standing
-from chain.tree.statetree import EMPTY, Node, StateTree
+from chain.tree.stateproof import EMPTY
+from chain.tree.statetree import Node, StateTree
 
 # Hashes of our own making, so that some share more bits than a path has.
 NEAR = st.integers(0, 40).map(lambda number: bytes(31) + bytes([number]))

@@ -5,6 +5,7 @@ import { giveWay } from './check/pace.js'
 import { el, replace } from './dom.js'
 import { Live } from './live.js'
 import { find } from './search.js'
+import { tellsSwitches } from './testnet.js'
 import { count } from './words.js'
 import * as chain from './view/chain.js'
 import * as blocks from './view/blocks.js'
@@ -123,7 +124,7 @@ addEventListener('keydown', (event) => {
   event.preventDefault()
   place('sought').focus()
 })
-addEventListener('hashchange', open)
+addEventListener('hashchange', () => tellsSwitches() ? location.reload() : open())
 
 tabs(route().name)
 try {

@@ -4,9 +4,12 @@ const PLACE = 'goodfaith-testnet'
 const GIVEN = /^#testnet=(http:\/\/127\.0\.0\.1:\d{1,5})\/([\w-]{16,64})$/
 const TIMEOUT_MS = 10_000
 
+// Whether the address tells where they are: also where it was typed into a page that is open.
+export const tellsSwitches = () => GIVEN.test(location.hash)
+
 // Where they are is in the part of the address that goes to no server; this tab remembers it, and shows it no longer.
 export function switchesOfTestnet () {
-  if (GIVEN.test(location.hash)) {
+  if (tellsSwitches()) {
     sessionStorage.setItem(PLACE, location.hash)
     history.replaceState(null, '', location.pathname + location.search + '#/')
   }

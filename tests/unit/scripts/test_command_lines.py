@@ -181,3 +181,15 @@ def test_ctrl_c_while_it_imports_is_quiet(program: Path) -> None:
             process.send_signal(signal.SIGINT)
         said = [line for line in process.stderr if not line.startswith("import time:")]
     assert (process.returncode, said) in [(130, []), (0, [])]
+
+
+@every_program
+def test_no_two_options_of_a_command_give_the_same_argument(program: Path) -> None:
+    """Or the one is read as the other, and the command does nothing at all."""
+    module = importlib.import_module(".".join(program.relative_to(ROOT).with_suffix("").parts))
+    name = program.read_text("utf-8").splitlines()[-1].strip().removesuffix("()")
+    commands: list[click.Command] = [getattr(module, name)]
+    for command in commands:
+        names = [parameter.name for parameter in command.params]
+        assert len(names) == len(set(names)), f"{command.name}: {names}"
+        commands += command.commands.values() if isinstance(command, click.Group) else ()

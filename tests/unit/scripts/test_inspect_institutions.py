@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from chain.base.keys import did_from_key
-from chain.content.policy import read_policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import AddValidator, JailValidator
+from scripts.inspect_parts.institutions import suspension
 from tests.support.asking import answer, ask, column, mistake, problems
 from tests.support.homes import tamper
 from tests.support.registered import City, Told, next_policy, told_city
@@ -56,6 +57,7 @@ def test_authorities(told: Told) -> None:
     shown = ask(told.home, "authorities").stdout
     assert "suspended above 400 ‰" in shown
     assert "no end" in shown
+    assert suspension({"limit_permille": 1_000, "limit_minimum": 1}) == "none is suspended, whatever is overturned"
 
 
 def test_motions_say_what_they_propose_and_what_they_need(told: Told) -> None:

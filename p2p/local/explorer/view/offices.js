@@ -6,7 +6,7 @@ import { count, permille, plural } from '../words.js'
 export async function open ({ node, people }, main) {
   const [offices, arbiters, objections] = await Promise.all([node.json('/authorities'), node.find('/arbiters'), node.find('/objections?limit=50')])
   main.append(el('h1', {}, 'Offices and arbiters'),
-    section('Offices', el('p', { class: 'quiet' }, `An office is suspended once more than ${permille(offices.limit_permille)} of its contested records are overturned, and at least ${count(offices.limit_minimum)} were decided.`),
+    section('Offices', el('p', { class: 'quiet' }, suspension(offices)),
       table('Institutions', [
         ['Office', ({ authority }) => people.link(authority)],
         ['Status', ({ status, in_term: isIn }) => status === 'active' && !isIn ? 'not in its term' : status],
@@ -33,6 +33,11 @@ export async function open ({ node, people }, main) {
 }
 
 const list = (items) => items.filter(Boolean).join(', ') || '–'
+
+function suspension ({ limit_permille: most, limit_minimum: least }) {
+  if (most >= 1_000) return 'By these rules no office is suspended, however many of its records are overturned.'
+  return `An office is suspended once more than ${permille(most)} of its contested records are overturned, and at least ${count(least)} were decided.`
+}
 
 export function authority (office, { limit_permille: limit }, people) {
   return section('Office', facts([

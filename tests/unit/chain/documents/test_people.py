@@ -20,7 +20,7 @@ from chain.consensus.headers import sign_header
 from chain.consensus.statements import NO_TAG
 from chain.content.actions import Evidence, FileRecord, Recover
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import read_policy, shipped_policy
+from chain.content.policyfile import read_policy, shipped_policy
 from chain.content.proposals import ReplaceValidator, Suspend, encode_proposal
 from chain.content.transactions import sign_transaction
 from chain.documents import people
