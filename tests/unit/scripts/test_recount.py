@@ -28,7 +28,7 @@ ALLOWED = {
     "chain.content.blocks", "chain.consensus.electorate", "chain.content.genesis", "chain.content.identities",
     "chain.content.policy", "chain.content.proposals", "chain.register.state", "chain.register.entries",
     "chain.register.statekeys", "chain.content.actions", "chain.content.kinds", "chain.content.transactions",
-    "chain.register.validators",
+    "chain.register.validators", "chain.content.policyfile",
 }  # fmt: skip
 # What follows from a policy or an entry is worked out without them.
 METHODS = {"score", "level", "tier", "slots", "clamp", "is_capped", "due_slot", "amended"}
