@@ -78,13 +78,13 @@ def decide(
 def fall_due(draft: Draft, key: bytes) -> None:
     """The hearing is over and the lot falls; or who was drawn was silent; or nobody appealed.
 
-    About who has left nothing is decided.  Raises :class:`InvariantBroken` for one that is not due.
+    About who had left by then nothing is decided.  Raises :class:`InvariantBroken` for one that is not due.
     """
     annulment, subject = draft.get(key), key[1:]
     if not isinstance(annulment, Annulment) or annulment.due_slot > draft.slot:
         raise InvariantBroken("an annulment that is not due")
     member: Member | None = draft.get(member_key(subject))
-    if member is None or 0 < member.leaves_slot <= draft.slot:
+    if member is None or 0 < member.leaves_slot <= annulment.due_slot:
         draft.put(key, None)
     elif annulment.status == IN_HEARING:
         due_slot = draft.slot + kept_slots(draft, member, "ruling_days")

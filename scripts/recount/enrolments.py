@@ -85,7 +85,7 @@ class Enrolments(Persons):
 
     def _annulment_due(self, who: bytes) -> None:
         about = self.annulments[who]
-        if self._is_gone(who):
+        if self._was_gone(who, about.due):
             del self.annulments[who]
         elif about.stage == HEARING:
             about.stage, about.lot, about.lot_height = DRAWN, self.parent, self.height
@@ -98,8 +98,8 @@ class Enrolments(Persons):
                     self.rulings[arbiter, about.registrar]["silent"] += 1
             self._stands(who)
 
-    def _is_gone(self, who: bytes) -> bool:
-        return who not in self.enrolled or (who in self.leavings and self.leavings[who].due <= self.slot)
+    def _was_gone(self, who: bytes, slot: int) -> bool:
+        return who not in self.enrolled or (who in self.leavings and self.leavings[who].due <= slot)
 
     def _stands(self, who: bytes) -> None:
         del self.annulments[who]

@@ -290,3 +290,17 @@ def test_a_recovery_that_is_due_with_it_does_not_bring_back_whose_enrolment_is_v
     register.block()
     assert not usual.is_there
     assert (register.draft.faults, register.draft.get(recovery_key(ann.key))) == ([], None)
+
+
+def test_nor_does_one_that_was_due_before_a_leave_that_a_late_block_finds_due_as_well(usual: Court) -> None:
+    register, ann = usual.register, usual.ann
+    usual.granted()
+    register.block(2)
+    register.do(ann, Leave())
+    register.block()
+    new = register.person()
+    register.do(new, register.recovery(new, ann, usual.registrar))
+    register.block(4)  # a slot late: the annulment and the recovery were due in the one before, the leave is in this
+    register.block()
+    assert not usual.is_there
+    assert register.draft.faults == []
