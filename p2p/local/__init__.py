@@ -13,6 +13,7 @@
     founding     a network that several organisations found: plan, entries, genesis
     founders     the commands that they type
     handover     a validator's signing state, on its way to another machine
+    restarting   a restart that people agree on, in a file that each signs
     arrival      joining by state, before a node runs
     waking       the engine of a node that starts, as its home has it
     lookup       what a running node looks up in its database, one question at a time
@@ -28,6 +29,7 @@
     doctor       node.py doctor: all of that, each with its remedy
     attendance   which validators did their part, as metrics
     scrubbing    what is stored, looked through for damage
+    keeping      what blocks say: kept, dropped or fetched, as the home's mode has it
     metrics      where a node stands, as metrics
     telemetry    what happened, as logs, metrics, the last head moves
     addressbook  what this machine calls the owners of keys

@@ -76,6 +76,14 @@ def test_the_list_of_files_is_complete() -> None:
     assert sorted(listed) == sorted(module_of(path) for path in CHAIN if path.stem != "__init__")
 
 
+@pytest.mark.parametrize("room", ["p2p", "p2p/local", "p2p/meshsub"])
+def test_the_lists_of_the_network_are_complete(room: str) -> None:
+    docstring = ast.get_docstring(tree_of(ROOT / room / "__init__.py")) or ""
+    listed = set(re.findall(r"^ {4}(\w+) {2,}\S", docstring, re.MULTILINE))
+    inside = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}
+    assert {path.stem for path in (ROOT / room).glob("[!_]*.py")} == listed - inside
+
+
 def test_no_two_files_have_one_name() -> None:
     """So that a name is enough in a note, and in the tools that break one file after the other."""
     names = [path.stem for path in CHAIN if path.stem != "__init__"]
