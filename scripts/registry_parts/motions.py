@@ -50,7 +50,7 @@ def motion() -> None:
 @motion.command()
 @_key
 @click.option(
-    "--category", "categories", multiple=True, help="Name or code of what it may file or attest; may be repeated."
+    "--category", "categories", multiple=True, help="Name or code of what it may file or attest; once for each."
 )
 @click.option("--all-categories", is_flag=True, help="Every category of records in force; no attribute.")
 @click.option("--registrar", is_flag=True, help="It may co-sign enrolments.")
