@@ -1,7 +1,7 @@
 """The whole protocol as a synchronous state machine: ``effects = engine.handle(event, now_ms)``.
 
-Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last
-room of this list touches the disk.  Files import only files above them in this list::
+Nothing in here waits, reads a clock, draws a random number or opens a socket; only the last room of this list
+touches the disk.  Files import only files above them in this list::
 
   base          what everything stands on: refusals, encoding, keys, hashes
     errors        why something is refused, and whose fault it is
@@ -12,9 +12,10 @@ room of this list touches the disk.  Files import only files above them in this 
     merkle        the root over a block's transactions
 
   tree          the authenticated tree over the state, in memory and as pages
-    statetree     the authenticated tree over the state
+    stateproof    what a state root commits to, and what shows what is under it
+    statetree     the tree itself, in memory
     pages         the same as pages, of which only what is looked at is in memory
-    planting      the tree of its pages, read when they are looked at, and its pages
+    planting      between the two: a tree whose pages are read when they are looked at
     ranges        a part of the state, shown to be all of it
 
   consensus     votes, finality, the fork choice, and what every header must satisfy
@@ -40,6 +41,7 @@ room of this list touches the disk.  Files import only files above them in this 
     language      the language of policies: every field, its bounds, and what it does
     clauses       what a policy says in numbers of people, their keys, voices and quotas
     policy        what may be recorded, and how a score follows from it
+    policyfile    one read from its file or from the wire, and its mistakes
     amendments    which policy may follow another, and what it worsens
     founding      what organisations sign before there is a genesis
     genesis       the parameters that every node of one network shares

@@ -24,7 +24,8 @@ from chain.base.codec import encode
 from chain.base.errors import OperatorError, Reason, Refused
 from chain.base.keys import did_from_key
 from chain.content.genesis import Genesis, make_genesis
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 from chain.documents import nodeshapes
 
 # httpx takes longer to import than all that most commands do, so it is imported by what connects.

@@ -66,8 +66,9 @@ class Entrance:
         self._is_private = is_private
 
     def reserve(self, peer_id: str, validator: bytes) -> list[str]:
-        """Keep a place for a peer, which is a machine of the validator with this key, and for no more than the newest
-        of its machines.  Those for which one was kept before.
+        """Keep a place for a peer, which is a machine of the validator with this key; for whom none is kept any more.
+
+        Only the newest of its machines have one.
         """
         self._reserved.renew(peer_id, validator)
         machines = [machine for machine, owner in self._reserved.items() if owner == validator]

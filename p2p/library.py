@@ -60,6 +60,10 @@ hardly anything waits but in a moment when all that it was asked for comes at on
 AHEAD_BYTES = 64 * 1024
 """What is read from a socket at once: a frame of the multiplexer, which the library asks for in four pieces."""
 
+PIECES_A_TURN = 64
+"""So many pieces of that are taken before others have a turn: a frame has two in a message of the secured connection,
+and waits for its turn by itself, but a peer can cut one into a message for each byte."""
+
 GRANT_BYTES = 16 * 1024
 """A window is given back in pieces of so much, or more where more was read: what a slow line brings in four seconds,
 and a writer waits five."""
@@ -90,8 +94,7 @@ UNREAD = Unread()
 
 
 class BoundedYamux(Yamux):
-    """A yamux connection that counts its bytes, takes its frames in turn, and is closed when the peer sends far more
-    than is being read.
+    """A yamux connection that counts its bytes, takes its frames in turn, and is closed before too much lies unread.
 
     ``heard_at`` is when the last piece of a larger message came, in trio's time.
     Drop the bound when the library ends a stream that oversteps its window, and the turns when it has a limit for
@@ -303,13 +306,23 @@ def _give_prompt_locks(module: ModuleType) -> None:
     module.trio = SimpleNamespace(**{**vars(trio), "Lock": PromptLock})  # type: ignore[attr-defined]
 
 
+class _Ahead(bytearray):
+    """What was read of a socket and nobody took yet; so many ``pieces`` were taken since others had a turn."""
+
+    pieces = 0
+
+
 async def _read_ahead(stream: TrioTCPStream, size: int | None = None) -> bytes:
     # The library asks the system for each length and each message by itself.  Drop when it reads ahead.
-    ahead: bytearray = vars(stream).setdefault("ahead", bytearray())
+    ahead: _Ahead = vars(stream).setdefault("ahead", _Ahead())
+    if ahead.pieces >= PIECES_A_TURN:
+        ahead.pieces = 0
+        await trio.lowlevel.checkpoint()
     if not ahead and size != 0:
         async with stream.read_lock:
             if not ahead:
                 ahead += await _receive(stream.stream)
+    ahead.pieces += 1
     taken = bytes(ahead[:size])
     del ahead[:size]
     return taken

@@ -84,9 +84,10 @@ class Debts:
 
 
 class Commons:
-    """Something that is scarce, in rates as of :class:`Debts`: what one owner may take, what all together, and what one
-    origin gets whatever all together owe.  Without that, who takes all there is under a few names would have every
-    other wait.
+    """Something that is scarce, in rates as of :class:`Debts`: what one owner may take, and what all together.
+
+    One origin gets its share whatever all together owe.  Without that, who takes all there is under a few names would
+    have every other wait.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ def main(
     write: bool,
     as_json: bool,
 ) -> None:
-    """Break the rules of MODULE… (chain.votes, …) one at a time, and list what no test notices."""
+    """Break the rules of MODULE… (chain.consensus.votes, …) one at a time, and list what no test notices."""
     with importing():
         from scripts.simulation.parallel import cores
     chosen = [mutant for path in _paths(modules, every) for mutant in choose(mutants(path), sample, seed)]
@@ -88,13 +88,13 @@ def main(
 
 def _paths(modules: Sequence[str], every: bool) -> list[Path]:
     if bool(modules) == every:
-        raise OperatorError("name modules like chain.votes, or take --all")
+        raise OperatorError("name modules like chain.consensus.votes, or take --all")
     if every:
         return sorted((ROOT / "chain").rglob("[!_]*.py"))
     paths = [ROOT / f"{name.replace('.', '/')}.py" for name in modules]
     for path in paths:
         if not path.exists():
-            raise OperatorError(f"there is no {os.path.relpath(path)}; name modules like chain.votes")
+            raise OperatorError(f"there is no {os.path.relpath(path)}; name modules like chain.consensus.votes")
     return paths
 
 

@@ -179,8 +179,10 @@ class Blockchain:
         return Added(*self._move_head(self.tree[block_id]))
 
     def stay(self, block_id: bytes) -> None:
-        """Let the head be where it was stored, also where a block beside it is longer: it had gone back on purpose, to
-        where people let the chain go on.  What made something final is another matter: it goes on from that.
+        """Let the head be where it was stored, also where a block beside it is longer.
+
+        It had gone back on purpose, to where people let the chain go on.  What made something final is another matter:
+        it goes on from that.
         """
         if self.head.header.id != block_id and block_id in self.tree:
             self.return_to(block_id)

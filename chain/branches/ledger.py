@@ -25,7 +25,7 @@ from chain.register.state import decode_entry
 from chain.register.statekeys import ACCOUNTS, RULES_KEY, VALIDATORS_KEY, account_key
 from chain.register.validators import Validators, decision
 from chain.register.view import MemoryView
-from chain.tree.statetree import Proof
+from chain.tree.stateproof import Proof
 
 
 @dataclass(frozen=True, slots=True)

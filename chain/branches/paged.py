@@ -17,7 +17,8 @@ from chain.branches.trees import Hashes, TreeOnDisk
 from chain.register.draft import Changes
 from chain.register.state import WITH_DEADLINES, due_slot
 from chain.register.statekeys import TIED, tied_to
-from chain.tree.statetree import Proof, StateTree
+from chain.tree.stateproof import Proof
+from chain.tree.statetree import StateTree
 
 # Of so few, nearly all that a block asks for were read before, so it costs more to look for what is missing.
 FEW_ENTRIES = 200_000

@@ -12,8 +12,9 @@ ROUNDS_TO_WAIT = 2
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Finality stands still at ``height`` since ``slot``, with ``blocks`` above it, about which ``heard`` of the weight
-    spoke where ``needed`` is; ``missing`` are the validators that did not.
+    """Finality stands still at ``height`` since ``slot``, with ``blocks`` above it.
+
+    About these ``heard`` of the weight spoke where ``needed`` is; ``missing`` are the validators that did not.
     """
 
     height: int

@@ -15,7 +15,8 @@ from sortedcontainers import SortedList
 from chain.register.draft import Changes
 from chain.register.state import WITH_DEADLINES, due_slot
 from chain.register.statekeys import TIED, tied_to
-from chain.tree.statetree import Proof, StateTree
+from chain.tree.stateproof import Proof
+from chain.tree.statetree import StateTree
 
 # No deadline is later.
 FOR_EVER = 2**63 - 1

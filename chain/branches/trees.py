@@ -14,7 +14,8 @@ from chain.branches.layers import Rows
 from chain.branches.store import Tree
 from chain.tree.pages import LEAF, LEVELS, is_inner
 from chain.tree.planting import bring, forget, pages_between, standing
-from chain.tree.statetree import Proof, StateTree
+from chain.tree.stateproof import Proof
+from chain.tree.statetree import StateTree
 
 # After so many pages were read, or grown, what lies below the upper ones is forgotten: some 60 MB.
 NEAR_PAGES = 32_768

@@ -296,9 +296,9 @@ class Count:
             self._put(row._replace(prevotes=_added(row.prevotes, row.electorate.sets, speaker)))
 
     def _height_not_prevoted(self, speaker: bytes, mhg: int, lowest: int) -> int:
-        """The largest height that a speaker did not vote for, as its chain of ``mhg`` says; of those below ``lowest``
-        it only matters that there is one.
+        """The largest height that a speaker did not vote for, as its chain of ``mhg`` says.
 
+        Of those below ``lowest`` it only matters that there is one.
         Source: LIP 0014, "getHeightNotPrevoted".  A statement votes for every block of its branch above its ``mhg``,
         the height of its speaker's statement before.  If that one is on this branch too, it voted below, and so on.
 

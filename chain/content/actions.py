@@ -220,11 +220,11 @@ class NameGuardians(NamedTuple):
 
 
 class Recover(NamedTuple):
-    """A member is to move to the actor, a key that nobody has had: so say those who may
-    (:mod:`chain.content.consents`).
+    """A member is to move to the actor, a key that nobody has had.
 
-    They are ``threshold`` of ``guardians``, whose ``signatures`` stand in their order, empty where one has not signed,
-    and which the member's commitment holds with ``salt``; or, where there are none, ``registrar``.
+    So say those who may (:mod:`chain.content.consents`): ``threshold`` of ``guardians``, whose ``signatures`` stand in
+    their order, empty where one has not signed, and which the member's commitment holds with ``salt``; or, where there
+    are none, ``registrar``.
     """
 
     subject: bytes

@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from chain.base.codec import encode
 from chain.base.errors import OperatorError
 from chain.base.keys import SIGNATURE_BYTES, SecretKey, did_from_key, key_from_did, verify
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import MAX_WEIGHT
 from chain.content.tables import Table
 

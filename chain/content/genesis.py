@@ -34,7 +34,8 @@ from chain.content.founding import (
     lacking,
     read_founding,
 )
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import MAX_WEIGHT
 from chain.content.tables import Mistake
 
@@ -55,12 +56,11 @@ _RANGES = {
 class Genesis:
     """A checked genesis.
 
-    ``validators`` are ``(public key, weight)`` in leader order; the leader of a slot is
-    ``validators[slot mod n]``, until they change (:mod:`chain.register.validators`).  There are never more than
-    ``batch``, and votes are counted over the last ``3 * batch`` blocks.  A leader with nothing
-    to do skips its slot unless the chain has been silent for ``heartbeat_slots``.  A transaction may expire at
-    most ``max_expiry_blocks`` after the block that holds it.  ``founding`` is who founded it, where several did: the
-    id does not depend on it.
+    ``validators`` are ``(public key, weight)`` in leader order; the leader of a slot is ``validators[slot mod n]``,
+    until they change (:mod:`chain.register.validators`).  There are never more than ``batch``, and votes are counted
+    over the last ``3 * batch`` blocks.  A leader with nothing to do skips its slot unless the chain has been silent for
+    ``heartbeat_slots``.  A transaction may expire at most ``max_expiry_blocks`` after the block that holds it.
+    ``founding`` is who founded it, where several did: the id does not depend on it.
     """
 
     name: str

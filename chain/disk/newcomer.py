@@ -35,7 +35,7 @@ from chain.protocol.joining import MAX_BEHIND, Joining, share
 from chain.protocol.messages import GetPart
 from chain.tree import pages
 from chain.tree.ranges import Fetched, Part
-from chain.tree.statetree import HASH_BYTES
+from chain.tree.stateproof import HASH_BYTES
 
 _CACHE_KIB = 32_768
 _LOG_PAGES = 4_000

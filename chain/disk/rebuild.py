@@ -21,7 +21,7 @@ from chain.disk.derived import Derived
 from chain.disk.schema import PUT_ENTRY, STATE_INDEX, entry_row, unseal
 from chain.tree.pages import BOTTOM, LEAF_BYTES, LEVELS, TOP, check
 from chain.tree.planting import crowned, planted
-from chain.tree.statetree import ENTRY_BYTES, HASH_BYTES
+from chain.tree.stateproof import ENTRY_BYTES, HASH_BYTES
 
 PORTION = 20_000
 # A page of the tree begins below each: 2 to a multiple of its levels.  Of 139 million entries one holds 35 MB.
@@ -60,8 +60,8 @@ def rebuild_tables(database: Database, advance: Callable[[int], None]) -> None:
 def fill(database: Database, rows: Iterable[tuple[bytes, bytes, int]], advance: Callable[[int], None]) -> None:
     """Let these rows of ``state`` be all there are, with all that follows but the tree.
 
-    The rules come before any member, and the rest fastest in the order of keys.
-    ``advance`` is told of each.  What was begun and not ended is begun anew.  Raises :class:`OperatorError`.
+    The rules come before any member, and the rest fastest in the order of keys; ``advance`` is told of each.  What was
+    begun and not ended is begun anew.  Raises :class:`OperatorError`.
     """
     work = _Rebuild(database, advance)
     work.begin(*_FILLED, "state")

@@ -19,7 +19,7 @@ from chain.register.state import due_slot
 from chain.register.statekeys import RATINGS, given_key, read_given
 from chain.tree import pages
 from chain.tree.pages import BOTTOM, LEAF, LEVELS, TOP, Page
-from chain.tree.statetree import EMPTY, hash_root
+from chain.tree.stateproof import EMPTY, hash_root
 
 #: Rows that are looked at in one portion: some 30 ms.
 ROWS_AT_ONCE = 1_000

@@ -21,7 +21,7 @@ from chain.disk.reader import Reader
 from chain.protocol.messages import GetPart
 from chain.tree import pages
 from chain.tree.ranges import ANY, FRAMING_BYTES, MAX_ENTRIES, Part, Row, check_part, fitting_depth, make_part
-from chain.tree.statetree import BUCKET, Proof
+from chain.tree.stateproof import BUCKET, Proof
 
 # Nobody joins who did not ask for so long.
 IDLE_MS = 60_000

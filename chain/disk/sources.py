@@ -13,7 +13,7 @@ from chain.documents.proof import Voting, needed
 from chain.register.entries import Entry
 from chain.register.state import decode_entry
 from chain.tree import pages
-from chain.tree.statetree import Proof
+from chain.tree.stateproof import Proof
 
 # Headers come with whole blocks; 16 of the largest are 14 MB.
 _READ_HEADERS = 16

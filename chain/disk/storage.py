@@ -322,8 +322,9 @@ class Storage:
     def replace_state(
         self, entries: Iterable[tuple[bytes, bytes]], advance: Callable[[int], None] = lambda _: None
     ) -> bytes:
-        """Let these be all entries of the state; returns their root.  The commit that says of which block they are
-        follows: a home is of no use before.
+        """Let these be all entries of the state; returns their root.
+
+        The commit that says of which block they are follows: a home is of no use before.
         """
         return replace_state(self._database, entries, advance)
 

@@ -6,7 +6,8 @@ from chain.base.codec import count_items
 from chain.base.errors import OperatorError, Reason, Refused
 from chain.consensus.headers import VerifiedHeader
 from chain.content.blocks import HEADING_ITEMS, Block, assemble, decode_block, decode_heading
-from chain.content.policy import Policy, decode_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import decode_policy
 from chain.content.transactions import VerifiedTransaction
 from chain.disk.database import Database
 from chain.register.entries import PolicyText, Rules

@@ -45,7 +45,7 @@ from chain.register.statekeys import (
 )
 from chain.register.validators import Validators
 from chain.register.view import read_policy_text
-from chain.tree.statetree import Proof, verify_proof
+from chain.tree.stateproof import Proof, verify_proof
 
 FORMAT = 2
 # Some hundred changes of the validators, or some thousand open objections; far more than there ever are.

@@ -23,7 +23,7 @@ from chain.documents.proof import (
 )
 from chain.register.entries import Entry
 from chain.register.state import encode_entry
-from chain.tree.statetree import Proof
+from chain.tree.stateproof import Proof
 
 
 class ProofSource(Protocol):

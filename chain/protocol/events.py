@@ -1,8 +1,8 @@
 """What happens to an engine, and what it wants done: two closed unions of frozen data.
 
-Events carry only what was decoded and whose signatures were checked, and, where nobody asked for it, what was
-admitted (:mod:`chain.protocol.admission`).  Effects are carried out in order; a
-:class:`Commit` is durable before the next effect begins.
+Events carry only what was decoded and whose signatures were checked, and, where nobody asked for it, what was admitted
+(:mod:`chain.protocol.admission`).  Effects are carried out in order; a :class:`Commit` is durable before the next
+effect begins.
 """
 
 from __future__ import annotations

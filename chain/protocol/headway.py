@@ -73,8 +73,9 @@ class Headway:
             self._last_settled_ms = now_ms
 
     def stop(self) -> None:
-        """Before a clean end: the state on disk follows what is final, and what this node acknowledged and no block
-        holds yet is kept for its next start.
+        """Before a clean end: the state on disk follows what is final.
+
+        What this node acknowledged and no block holds yet is kept for its next start.
         """
         self._out.settled = self._chain.settle(is_last=True)
         self._out.waiting = self._mempool.claimed(MAX_TRANSACTIONS)

@@ -20,7 +20,7 @@ from chain.base.errors import Refused
 from chain.base.newest import Newest
 from chain.protocol.messages import GetPart
 from chain.tree.ranges import MAX_PART_BYTES, WHOLE, Fetched, Part, check_part, read_part
-from chain.tree.statetree import EMPTY, HASH_BYTES, MAX_DEPTH
+from chain.tree.stateproof import EMPTY, HASH_BYTES, MAX_DEPTH
 
 # So far behind what is final may be what a node gives away: it holds one state while it is asked for.
 MAX_BEHIND = 1_024

@@ -258,11 +258,11 @@ class Producer:
         most: int = MAX_BLOCK_TRANSACTIONS,
         may_be_empty: bool = True,
     ) -> Made | None:
-        """Build and sign the block of ``slot`` on the head: the attestations that were heard, ``accusations``, and at
-        most ``most`` transactions.
+        """Build and sign the block of ``slot`` on the head.
 
-        None where its tip would not be better than at our last statement, or where it would hold nothing and has to.
-        :attr:`signing` is to be stored before the block leaves.
+        It has the attestations that were heard, ``accusations``, and at most ``most`` transactions.  None where its tip
+        would not be better than at our last statement, or where it would hold nothing and has to.  :attr:`signing` is
+        to be stored before the block leaves.
         """
         signing, key = self.signing, self.secret.public
         head, votes = chain.head.header, chain.head.votes

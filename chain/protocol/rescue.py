@@ -1,4 +1,5 @@
 """Whether a restart that people agree on may still come, and what it would undo, as a home knows it.
+
 Source: protocol 3.7.
 """
 

@@ -31,6 +31,8 @@ MAX_FAILURES = 7
 LINE_MS = 1_000
 # As long as no line is known: to ask one peer after the other would take the first seconds on a long one.
 FIRST_LINE_BYTES = 3 * FIRST_BYTES
+# How large a reply is, who sends it says: beyond what it was asked for that is believed up to so many times what came.
+CREDIT = 8
 NO_CEILING = 2**64
 
 
@@ -230,8 +232,9 @@ class Suppliers:
         asked.received = received
 
     def has_room(self, now_ms: int, *, beside_silent: bool = True) -> bool:
-        """Whether the line, as far as it is known, can take more blocks than those on their way; ``beside_silent`` says
-        whether those count of which nothing came although it could.
+        """Whether the line, as far as it is known, can take more blocks than those on their way.
+
+        ``beside_silent`` says whether those count of which nothing came although it could.
         """
         coming = (each for each in self.asked if each.ids and not self.is_late(each, now_ms))
         counted = (each for each in coming if beside_silent or not self.is_silent(each, now_ms))
@@ -243,7 +246,8 @@ class Suppliers:
 
     def late_at_ms(self, asked: Asked) -> int:
         """When to ask another for the same."""
-        return asked.since_ms + patience_ms(asked.expected, asked.received, self._best_rate)
+        credible = max(asked.request.max_bytes, CREDIT * asked.received)
+        return asked.since_ms + patience_ms(min(asked.expected, credible), asked.received, self._best_rate)
 
     def is_late(self, asked: Asked, now_ms: int) -> bool:
         """Whether a reply takes longer than the peer's line can explain, or the clock jumped."""

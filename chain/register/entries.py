@@ -22,7 +22,7 @@ class Rules(NamedTuple):
 
 
 class PolicyText(NamedTuple):
-    """An encoded policy; :func:`chain.content.policy.decode_policy` reads it.
+    """An encoded policy; :func:`chain.content.policyfile.decode_policy` reads it.
 
     ``from_slot`` is since when it was in force, from the block at ``from_height`` on: 0 for the first one, and for one
     that is announced.

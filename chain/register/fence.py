@@ -6,10 +6,9 @@ rule goes wrong what it did is taken back.  A transaction is refused.  What is d
 turn of who leaves with it: nothing is lost, and a version in which the fault is mended does it then.  Either is told.
 
 All nodes of one version do the same, as :data:`~chain.base.errors.FAULTS` alone is dealt with so, and never where an
-entry could not be read.  Between two versions
-nothing is hidden: where they differ, so do their state roots, as after any other change of a rule.  Whatever is about
-all of a block, and who makes blocks, is not fenced in: there a node stops rather than guess.
-Source: protocol 6.16.
+entry could not be read.  Between two versions nothing is hidden: where they differ, so do their state roots, as after
+any other change of a rule.  Whatever is about all of a block, and who makes blocks, is not fenced in: there a node
+stops rather than guess.  Source: protocol 6.16.
 """
 
 from __future__ import annotations

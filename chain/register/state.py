@@ -133,7 +133,7 @@ _READERS: dict[int, Callable[..., Entry]] = {
 }
 
 
-# Of which kinds the fields at the end are not encoded where they all are as in most of them: which those are.
+# What is left out at the end of these where all of it is as it mostly is: from which field on, and how it mostly is.
 _USUAL_ENDS: dict[type[Entry], tuple[int, tuple[Any, ...]]] = {
     Rating: (2, (0, 0, UNDISPUTED, 0, b"", b"")),
     Record: (26, (b"",)),

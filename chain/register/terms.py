@@ -86,7 +86,7 @@ def reason_slots(draft: Draft, rating: Rating) -> int:
 
 
 def dispute_slots(draft: Draft, record: Record, name: str, *, stands: bool) -> int:
-    """The same, of a dispute: shorter where the record counts meanwhile."""
+    """A period of a dispute about a record (:func:`kept_slots`): shorter where the record counts meanwhile."""
     slots = kept_slots(draft, record, name)
     return min(slots, kept_slots(draft, record, "disputed_days")) if stands else slots
 

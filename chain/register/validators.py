@@ -134,8 +134,8 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
 
     Example: D asks to be replaced by E, and the block at height 10 decides that:
 
-    >>> from chain.consensus.electorate import Gate, ValidatorSet
     >>> from chain.base.keys import SecretKey
+    >>> from chain.consensus.electorate import Gate, ValidatorSet
     >>> a, b, c, d, e = (SecretKey(bytes([number]) * 32).public for number in range(5))
     >>> old = tuple((key, 1) for key in (a, b, c, d))
     >>> seats = tuple(Seat(key, 1, 0, 0) for key in (a, b, c, d))

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from chain.base.errors import InvariantBroken, Reason, Refused
 from chain.base.keys import did_from_key
 from chain.content.genesis import Genesis
-from chain.content.policy import Policy, decode_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import decode_policy
 from chain.register.entries import Account, Authority, Clock, Docket, Entry, Member, Motion, PolicyText, Roll, Rules
 from chain.register.state import decode_entry
 from chain.register.statekeys import (

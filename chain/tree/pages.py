@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from chain.base.errors import InvariantBroken
-from chain.tree.statetree import (
+from chain.tree.stateproof import (
     BUCKET_BYTES,
     EMPTY,
     ENTRY_BYTES,
@@ -114,7 +114,7 @@ def find_in(entries: bytes, known: bytes, key_hash: bytes) -> bytes | None:
 
 
 def prove(fetch: Fetch, count: int, key: bytes) -> Proof:
-    """What shows the entry of ``key``, or that there is none: :func:`chain.tree.statetree.verify_proof` checks it.
+    """What shows the entry of ``key``, or that there is none: :func:`chain.tree.stateproof.verify_proof` checks it.
 
     Raises :class:`InvariantBroken` where a page is missing.
     """

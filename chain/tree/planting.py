@@ -14,21 +14,8 @@ from typing import Any
 
 from chain.base.errors import InvariantBroken
 from chain.tree.pages import BOTTOM, DAMAGED, FLAGS_BYTES, LEAF, MAX_PAGE_DEPTH, NODES, TOP, Fetch, Page, check_leaf
-from chain.tree.statetree import (
-    EMPTY,
-    ENTRY_BYTES,
-    HASH_BYTES,
-    Far,
-    Near,
-    Node,
-    StateTree,
-    descend,
-    grow,
-    has_few,
-    hash_pair,
-    split,
-    value_in,
-)
+from chain.tree.stateproof import EMPTY, ENTRY_BYTES, HASH_BYTES, hash_pair, split, value_in
+from chain.tree.statetree import Far, Near, Node, StateTree, descend, grow, has_few
 
 _Inner = list[Any]
 
@@ -165,9 +152,9 @@ def forget(trees: Sequence[StateTree], depth: int, read: Callable[[int], bytes])
     while nodes:
         path, tops = nodes.pop()
         inner = _distinct(tops)
-        if any(_is_leaf(node, path) for node in inner):
-            continue
-        for side in range(2 if inner else 0):
+        if not all(isinstance(node, list) and not _is_leaf(node, path) for node in inner):
+            continue  # what is no page in one of them may be one in another, and not on disk yet
+        for side in range(2):
             below, children = 2 * path + side, [node[2 * side] for node in inner]
             if path.bit_length() < depth:
                 nodes.append((below, children))
@@ -177,14 +164,14 @@ def forget(trees: Sequence[StateTree], depth: int, read: Callable[[int], bytes])
                     node[2 * side] = page
 
 
-def _distinct(nodes: Iterable[Node]) -> list[_Inner]:
-    """Those of them that are inner ones, and in memory."""
-    inner: list[_Inner] = []
+def _distinct(nodes: Iterable[Node]) -> list[Any]:
+    """Each of them once, as it is in memory, None where it is not."""
+    distinct: list[Any] = []
     for node in nodes:
         near = node.node if isinstance(node, Far) else node
-        if isinstance(near, list) and not any(near is other for other in inner):
-            inner.append(near)
-    return inner
+        if not any(near is other for other in distinct):
+            distinct.append(near)
+    return distinct
 
 
 def pages_between(before: StateTree, after: StateTree, rows: dict[int, bytes] | None = None) -> dict[int, bytes]:

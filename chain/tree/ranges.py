@@ -22,7 +22,8 @@ from typing import Any, NamedTuple, Protocol
 
 from chain.base.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.base.errors import Reason, Refused
-from chain.tree.statetree import BUCKET, BUCKET_BYTES, ENTRY_BYTES, HASH_BYTES, MAX_DEPTH, Proof, fold, hash_entries
+from chain.tree.stateproof import BUCKET, BUCKET_BYTES, ENTRY_BYTES, HASH_BYTES, MAX_DEPTH, Proof, fold
+from chain.tree.statetree import hash_entries
 
 # What a part holds, by what it takes on the line: a second on a slow one.  One bucket may be larger than that.
 MAX_PART_BYTES = 256_000

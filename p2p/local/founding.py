@@ -28,7 +28,8 @@ from chain.content.founding import (
     sign_entry,
 )
 from chain.content.genesis import Genesis, found_together
-from chain.content.policy import Policy, load_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import load_policy, shipped_policy
 from chain.content.tables import Mistake, Table
 from chain.documents.words import instant
 from p2p.local.carried import read_carried, write_once

@@ -14,7 +14,7 @@ from chain.base.keys import SecretKey
 from chain.branches.blockchain import Blockchain
 from chain.content.blocks import encode_block, heading_of
 from chain.content.genesis import found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.protocol.engine import Engine
 from chain.protocol.events import AnnounceBlock, SigningState, Tick
 from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, RawItems, Status

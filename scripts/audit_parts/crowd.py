@@ -37,7 +37,8 @@ from chain.content.blocks import Block
 from chain.content.consents import sign_receipt
 from chain.content.genesis import found_genesis
 from chain.content.language import field_of
-from chain.content.policy import Policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import Transaction, VerifiedTransaction, sign_transaction, verify_transaction
 from chain.register import registry
 from chain.register.draft import Draft

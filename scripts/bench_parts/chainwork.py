@@ -18,7 +18,7 @@ from chain.consensus.statements import NO_TAG
 from chain.content.actions import Action, Enrol, Rate
 from chain.content.blocks import Block, Heading, assemble, decode_block, decode_heading, encode_block, heading_of
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import VerifiedTransaction, sign_transaction, verify_transaction
 from chain.disk.storage import Storage
 from chain.disk.stored import trusted_block

@@ -15,7 +15,7 @@ from chain.consensus.statements import NO_TAG
 from chain.content.actions import Enrol, Rate
 from chain.content.blocks import Block
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.disk.database import DATABASE
 from chain.disk.storage import Storage

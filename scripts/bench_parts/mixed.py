@@ -34,7 +34,8 @@ from chain.content.actions import (
 )
 from chain.content.blocks import Block
 from chain.content.genesis import found_genesis
-from chain.content.policy import Category, Policy, read_policy, shipped_policy
+from chain.content.policy import Category, Policy
+from chain.content.policyfile import read_policy, shipped_policy
 from chain.content.proposals import ARBITER, Accredit
 from chain.content.transactions import Transaction, VerifiedTransaction
 from chain.register.registry import apply

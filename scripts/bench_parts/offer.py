@@ -24,7 +24,7 @@ from random import Random
 import trio
 
 from chain.content.genesis import Genesis, make_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from p2p.client import AsyncClient, NodeAway, submit_all
 from scripts.ratings_file import Rating
 from scripts.replay import Plan, Signer

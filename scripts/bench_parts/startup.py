@@ -36,7 +36,7 @@ from chain.protocol.events import Commit
 from chain.register.entries import Member, Rating, Record
 from chain.register.scores import Line, explain
 from chain.register.statekeys import RATINGS, RECORDS, member_key, read_rating_key, read_record_key
-from chain.tree.statetree import verify_proof
+from chain.tree.stateproof import verify_proof
 from p2p.local.process import calm_collector
 from scripts.bench_parts.mixed import BLOCK_TRANSACTIONS, Applier
 from scripts.bench_parts.register import Everybody

@@ -36,7 +36,7 @@ from chain.content.actions import (
 )
 from chain.content.blocks import Block, assemble, decode_block, encode_block
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import decode_policy, shipped_policy
+from chain.content.policyfile import decode_policy, shipped_policy
 from chain.content.proposals import (
     Accredit,
     AddValidator,
@@ -56,7 +56,8 @@ from chain.content.proposals import (
 from chain.content.transactions import VerifiedTransaction, decode_transaction, sign_transaction
 from chain.protocol.messages import Announcement, GetBlocks, GetTransactions, RawItems, Status
 from chain.register.statekeys import RULES_KEY
-from chain.tree.statetree import Proof, StateTree
+from chain.tree.stateproof import Proof
+from chain.tree.statetree import StateTree
 from p2p.handshake import decode_hello, decode_peers, encode_hello, encode_peers
 
 KEY = SecretKey(bytes(range(32)))

@@ -20,7 +20,7 @@ from chain.branches.blockchain import Blockchain
 from chain.consensus.statements import NO_TAG
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis, found_genesis, load_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import VerifiedTransaction, decode_transaction, sign_transaction
 from chain.disk.database import DATABASE
 from chain.disk.storage import Storage

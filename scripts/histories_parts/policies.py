@@ -7,7 +7,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy, shipped_policy
 
 SLOT_MS = 1_000
 # Of each kind, so that a process reads few documents and still meets many.

@@ -23,7 +23,8 @@ from chain.consensus.headers import Header, VerifiedHeader
 from chain.consensus.statements import NO_TAG
 from chain.content.blocks import Block
 from chain.content.genesis import Genesis
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 from chain.content.transactions import Transaction, VerifiedTransaction
 from chain.register import leaving, registry
 from chain.register.draft import Draft

@@ -11,7 +11,8 @@ import click
 
 from chain.base.errors import OperatorError
 from chain.content.language import SCORE_LIMIT
-from chain.content.policy import Policy, load_policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import load_policy, read_policy
 from chain.content.proposals import Amend, decode_proposal
 from chain.disk.inspection import View
 from chain.documents.people import Document

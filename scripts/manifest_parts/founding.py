@@ -7,7 +7,7 @@ from hashlib import sha256
 from chain.base.keys import SecretKey
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import VerifiedTransaction, sign_transaction
 from scripts.manifest_parts.things import Manifest
 from scripts.replay import node_seed

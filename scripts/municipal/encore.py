@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from chain.content.policy import decode_policy, read_policy
+from chain.content.policyfile import decode_policy, read_policy
 from chain.content.proposals import Amend
 from scripts.municipal.scenes import Chapter, Scene, Until
 from scripts.municipal.story import Story

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from chain.content.actions import APPROVE, CORRECT, DECLINE, UPHOLD, WITHDRAW
-from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy, shipped_policy
 from chain.content.proposals import Amend, ReplaceValidator, Restore
 from scripts.municipal.carrying import Carrying
 from scripts.municipal.casework import GENERAL, MINOR, SERIOUS

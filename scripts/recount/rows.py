@@ -11,7 +11,8 @@ from chain.content.blocks import Block
 from chain.content.genesis import Genesis
 from chain.content.identities import commitment_of
 from chain.content.kinds import decode_statement
-from chain.content.policy import Policy, decode_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import decode_policy
 from chain.content.proposals import (
     ARBITER,
     REGISTRAR,

@@ -11,7 +11,8 @@ from chain.base.codec import U32_MAX, U64_MAX
 from chain.base.errors import Reason, Refused
 from chain.content.actions import STRIKE, UPHOLD, Propose
 from chain.content.amendments import amendment_fault, needed_notice_days, worsenings
-from chain.content.policy import Attribute, Category, load_policy
+from chain.content.policy import Attribute, Category
+from chain.content.policyfile import load_policy
 from chain.content.proposals import (
     ARBITER,
     MAX_WEIGHT,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from chain.content.amendments import amendment_faults, needed_notice_days, worsenings
 from chain.content.language import TABLES, field_of
-from chain.content.policy import Policy, parse_policy, policy_of
+from chain.content.policy import Policy
+from chain.content.policyfile import parse_policy, policy_of
 from chain.content.tables import FieldPath, line_of, read_text
 from chain.documents.words import policy_changes
 from scripts.registry_parts.policy_doubts import doubts, mistakes

@@ -1,6 +1,6 @@
 """What is allowed in a policy and hardly meant: each doubt with where it is in the file, and what would follow.
 
-A mistake is what :func:`chain.content.policy.policy_of` refuses.
+A mistake is what :func:`chain.content.policyfile.policy_of` refuses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from chain.base.codec import U32_MAX
 from chain.content.language import LANGUAGE, MAX_CATEGORIES, NO_LIMIT, names
-from chain.content.policy import Category, Policy, RatingCategory, policy_of
+from chain.content.policy import Category, Policy, RatingCategory
+from chain.content.policyfile import policy_of
 from chain.content.tables import FieldPath, Mistake
 
 _DAY_MS = 86_400_000

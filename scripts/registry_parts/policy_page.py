@@ -164,7 +164,7 @@ _VALUES: dict[str, dict[str, str]] = {
 
 
 def new_policy(name: str) -> str:
-    """A commented policy that :func:`chain.content.policy.parse_policy` takes, to be changed; ``name`` is printable."""
+    """A commented policy that :mod:`chain.content.policyfile` takes, to be changed; ``name`` is printable."""
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     values = {**_VALUES["policy"], "name": f'"{quoted}"'}
     lines = [

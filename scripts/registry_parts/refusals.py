@@ -1,4 +1,4 @@
-"""How a refusal is shown to people; what it says is :func:`chain.documents.people.refusal_document`'s."""
+"""How a refusal is shown to people; what it says is :func:`chain.documents.chronicle.refusal_document`'s."""
 
 from __future__ import annotations
 

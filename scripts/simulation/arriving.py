@@ -27,10 +27,9 @@ _HONEST, _LIAR = "honest", "liar"
 
 
 def arrive(path: Path, genesis: Genesis, blocks: Iterable[Block], target: Header, source: Path, seed: int) -> None:
-    """Let the home whose database is at ``path`` get the state of ``target``, which stands on these blocks' chain, from
-    the database at ``source``.
+    """Let the home whose database is at ``path`` get the state of ``target`` from the database at ``source``.
 
-    Raises :class:`Violation` where it does not come to that.
+    ``target`` stands on the chain of these blocks.  Raises :class:`Violation` where it does not come to that.
     """
     random, headings = Random(seed), [Heading(block.header, block.ballot) for block in blocks]
     with closing(Shelves(lambda: Reader(source, genesis))) as shelves:

@@ -201,7 +201,9 @@ class Faults:
         node.start()
 
     def _may_forget(self, node: SimulatedNode) -> bool:
-        """Silent validators without whom nothing becomes final would wait for one another until people help them, and
+        """Whether others can do without what this node would lose.
+
+        Silent validators without whom nothing becomes final would wait for one another until people help them, and
         bodies that nobody else has would be gone for good.
         """
         if are_needed(self.world, node):

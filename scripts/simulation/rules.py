@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 
 RATING = 1
 

@@ -136,8 +136,10 @@ class Workload:
         return any(item.id in held or refusal_of(node, item) is None for item in promised)
 
     def check_nothing_lost(self) -> None:
-        """Raises :class:`Violation` where something is; but not for what the chain has ruled out meanwhile, nor for
-        one of several that a client signed with one nonce, as the chain looked different to it.
+        """Raises :class:`Violation` where something is.
+
+        Not for what the chain has ruled out meanwhile, nor for one of several that a client signed with one nonce, as
+        the chain looked different to it.
         """
         signed = Counter((offer.transaction.actor, offer.transaction.nonce) for offer in self._offers.values())
         alone = [offer for offer in self.lost() if signed[offer.transaction.actor, offer.transaction.nonce] == 1]

@@ -7,7 +7,8 @@ from itertools import cycle
 from typing import NamedTuple
 
 from chain.content.language import field_of
-from chain.content.policy import Category, Policy, read_policy
+from chain.content.policy import Category, Policy
+from chain.content.policyfile import read_policy
 
 # An answer takes eight slots to be seen; three of them follow one another in the shortest period.
 SHORTEST_SLOTS = 30

@@ -18,7 +18,7 @@ import pytest
 
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.disk.database import DATABASE
 from chain.disk.places import tally_of
 from p2p.local.config import HomeConfig

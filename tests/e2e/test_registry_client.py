@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chain.content.genesis import found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from p2p.client import STATUS, Client
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home

@@ -18,7 +18,7 @@ import pytest
 
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.disk.places import Address
 from chain.disk.reader import Reader
 from p2p.local.config import HomeConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from scripts.tale.plots import DISPUTES, plots
 from tests.support.running import DEADLINE_S, ROOT
 

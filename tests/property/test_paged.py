@@ -182,7 +182,7 @@ def joined(blocks: Iterable[Changes]) -> Changes:
     return {key: both for key, both in changes.items() if both[0] != both[1]}
 
 
-@given(DEEDS, st.sampled_from([0, 1, 24]), st.sampled_from([1, 5, 10_000]), st.sampled_from([0, 4, 8, 10_000]))
+@given(DEEDS, st.sampled_from([0, 1, 24]), st.sampled_from([1, 5, 10_000]), st.sampled_from([4, 8, 10_000]))
 def test_disk_and_memory_are_one_state(deeds: list[tuple[str, Any]], kept: int, recent: int, upper: int) -> None:
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -221,6 +221,28 @@ def test_a_state_may_grow_and_shrink_and_be_forgotten(seed: int, monkeypatch: py
             if turn % 80 == 79:
                 twins.end()
                 twins.compare()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_nobody_looks_at_stays_where_it_is(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a node, which looks at next to nothing between two blocks."""
+    random = Random(seed)
+    monkeypatch.setattr(paged, "FEW_ENTRIES", 0)
+    monkeypatch.setattr(paged, "WAYS_KEPT_BLOCKS", seed % 2)
+    monkeypatch.setattr(trees, "NEAR_PAGES", 1)
+    monkeypatch.setattr(trees, "UPPER_DEPTH", 4 + 4 * (seed // 2))
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        twins = Twins(connection)
+        for turn in range(60):
+            leaving = 0.2 if turn % 30 < 15 else 0.9
+            keys = [marker_key(random.randrange(400).to_bytes(32, "big")) for _ in range(random.randrange(60))]
+            twins.block({key: None if random.random() < leaving else Marker(random.randrange(1, 40)) for key in keys})
+            for deed, most in (("undo", 3), ("settle", 4), ("store", 0), ("acknowledge", 0), ("crash", 0)):
+                if random.random() < (0.03 if deed == "crash" else 0.4):
+                    act = getattr(twins, deed)
+                    act(random.randint(0, most)) if most else act()
+        twins.end()
+        twins.compare()
 
 
 def test_a_deadline_that_is_not_that_of_its_entry_is_damage() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chain.tree import pages
 from chain.tree.planting import pages_between, standing
-from chain.tree.statetree import StateTree, verify_proof
+from chain.tree.stateproof import verify_proof
+from chain.tree.statetree import StateTree
 
 KEYS = st.integers(0, 300).map(lambda number: str(number).encode())
 BATCHES = st.lists(st.dictionaries(KEYS, st.none() | st.binary(min_size=1, max_size=4), max_size=120), max_size=8)

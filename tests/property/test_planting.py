@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from chain.base.errors import InvariantBroken
 from chain.tree import pages
 from chain.tree.planting import bring, forget, pages_between, planted, standing
-from chain.tree.statetree import EMPTY, Node, StateTree
+from chain.tree.stateproof import EMPTY
+from chain.tree.statetree import Node, StateTree
 
 # Hashes of our own making, so that some share more bits than a path has.
 NEAR = st.integers(0, 40).map(lambda number: bytes(31) + bytes([number]))
@@ -116,6 +117,18 @@ def test_what_is_forgotten_is_read_again(batches: list[dict[bytes, bytes | None]
         assert trees[-1].root == tree.root
         for key in changes:
             assert trees[-1].find(key) == tree.find(key)
+
+
+@pytest.mark.parametrize("few", [0, 5, 12])
+def test_what_is_no_page_on_disk_yet_is_not_forgotten(few: int) -> None:
+    """Where the state on disk has few entries and a later one has many, what lies below is in memory alone."""
+    disk = Disk()
+    many = {(number << 247).to_bytes(32, "big"): bytes(31) + b"\1" for number in range(500)}
+    stored = standing(disk.read, 0).changed(dict(list(many.items())[:few]))
+    disk.write(pages_between(StateTree(), stored))
+    for trees in ([stored, stored.changed(many)], [stored, stored.changed(many), stored]):
+        forget(trees, 4, disk.read)
+        assert {key: trees[1].find(key) for key in many} == many
 
 
 def is_far_at(node: Node, depth: int) -> bool:

@@ -15,7 +15,8 @@ from chain.base.errors import OperatorError
 from chain.content.actions import POINTS_LIMIT
 from chain.content.amendments import amendment_fault
 from chain.content.language import SCORE_LIMIT
-from chain.content.policy import Policy, decode_policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import decode_policy, read_policy
 
 Document = dict[str, Any]
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.base.errors import OperatorError
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from scripts.ratings_file import Rating, read_file
 
 (CATEGORY,) = shipped_policy("marketplace").ratings.values()

@@ -8,7 +8,8 @@ from hashlib import sha256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.tree.statetree import BUCKET, Proof, StateTree, verify_proof
+from chain.tree.stateproof import BUCKET, Proof, verify_proof
+from chain.tree.statetree import StateTree
 
 Entries = dict[bytes, bytes]
 Changes = dict[bytes, bytes | None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chain.content.policy import Policy, parse_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import parse_policy, shipped_policy
 from scripts.histories_parts import policies
 from scripts.registry_parts.policy_page import new_policy
 from tests.support.rehearsal import Tale

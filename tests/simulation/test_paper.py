@@ -33,7 +33,8 @@ from chain.content.actions import (
     Statement,
 )
 from chain.content.blocks import Block
-from chain.content.policy import Policy, read_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
 from chain.content.transactions import Transaction, VerifiedTransaction
 from chain.register import registry

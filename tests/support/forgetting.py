@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chain.branches.blockchain import Blockchain
 from chain.content.actions import Dispute, Enrol, Leave, Object, Rate, Retract
-from chain.content.policy import read_policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import Accredit
 from chain.disk.database import DATABASE
 from chain.disk.storage import Storage

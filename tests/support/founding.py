@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from chain.content.founding import Entry, Plan, sign_entry
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from p2p.local.home import peer_id_of
 from tests.support.world import GENESIS_MS, secret
 

@@ -48,7 +48,8 @@ from chain.content.actions import (
 from chain.content.blocks import Block, assemble
 from chain.content.consents import sign_consent, sign_receipt, sign_recovery, sign_reopening, sign_rotation
 from chain.content.genesis import Genesis, make_genesis
-from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy, shipped_policy
 from chain.content.proposals import ARBITER, REGISTRAR, Accredit, AddValidator, Amend, Proposal, ReplaceValidator
 from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.register import arbiters, registry

@@ -32,7 +32,8 @@ from chain.content.actions import (
 from chain.content.blocks import Block
 from chain.content.consents import sign_rotation
 from chain.content.genesis import Genesis, make_genesis
-from chain.content.policy import Policy, read_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import read_policy, shipped_policy
 from chain.content.proposals import ARBITER, Accredit, AddValidator, Amend, JailValidator
 from chain.content.transactions import VerifiedTransaction
 from chain.disk.database import DATABASE

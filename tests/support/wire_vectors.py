@@ -32,7 +32,8 @@ from chain.protocol.credentials import sign_credential
 from chain.protocol.messages import Announcement, GetBlocks, GetHeadings, GetTransactions, RawItems, Status
 from chain.register.entries import Entry
 from chain.register.state import decode_entry
-from chain.tree.statetree import Proof, StateTree
+from chain.tree.stateproof import Proof
+from chain.tree.statetree import StateTree
 from p2p import handshake
 from p2p.frames import proposal
 from p2p.meshsub.parts import IHave, Message, Prune, Rpc, Subscription

@@ -17,7 +17,7 @@ from chain.consensus.headers import Header
 from chain.consensus.statements import SignedStatement
 from chain.content.actions import Action
 from chain.content.genesis import Genesis, make_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.protocol import pace
 from chain.protocol.events import (

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from chain.consensus import attestations, ballots, electorate, headers, restart, statements, votes
-from chain.content import actions, blocks, genesis, identities, kinds, language, policy, proposals, tables
-from chain.register import governance, leaving, offences, registry, validators
-from chain.tree import statetree
+from chain.content import actions, blocks, genesis, identities, kinds, language, proposals, tables
+from chain.register import arbiters, governance, leaving, offences, registry, validators
+from chain.tree import stateproof
 
 LIMITS: list[tuple[Any, dict[str, int]]] = [
+    (arbiters, {"PANEL": 3, "MAJORITY": 2, "MAX_ARBITERS": 64}),
     (attestations, {"VERSION": 1, "MAX_ATTESTATION_BYTES": 256}),
     (ballots, {"MAX_CARRIED": 1_024, "MAX_BALLOT_BYTES": 160_000}),
     (blocks, {"MAX_BLOCK_BYTES": 980_000, "MAX_BODY_BYTES": 800_000, "MAX_BLOCK_TRANSACTIONS": 4_096}),
@@ -26,13 +27,13 @@ LIMITS: list[tuple[Any, dict[str, int]]] = [
     (identities, {"MAX_GUARDIANS": 7}),
     (leaving, {"KEYS_A_VISIT": 16}),
     (headers, {"VERSION": 2, "MAX_HEADER_BYTES": 512}),
-    (policy, {"MAX_TIERS": 32, "MAX_SEVERITIES": 8, "MAX_CATEGORIES": 256}),
+    (language, {"MAX_TIERS": 32, "MAX_SEVERITIES": 8, "MAX_CATEGORIES": 256, "MAX_ATTRIBUTES": 16}),
     (language, {"SCORE_LIMIT": 10**12, "MAX_DAYS": 36_525, "NO_LIMIT": 2**32 - 1}),
     (proposals, {"REGISTRAR": 1, "ARBITER": 2, "MAX_GRANT": 64, "MAX_WEIGHT": 1_000_000}),
     (registry, {"MAX_DUE_A_BLOCK": 2_000}),
     (restart, {"VERSION": 1, "SALT_BYTES": 16}),
     (statements, {"TAG_BYTES": 16}),
-    (statetree, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
+    (stateproof, {"HASH_BYTES": 32, "BUCKET": 8, "MAX_DEPTH": 256}),
     (tables, {"MAX_TEXT_CHARACTERS": 64}),
     (kinds, {"MAX_USUAL_BYTES": 1_024, "MAX_EVIDENCE_BYTES": 1_536, "MAX_TRANSACTION_BYTES": 24_512}),
     (actions, {"POINTS_LIMIT": 1_000_000, "SLOT_LIMIT": 2**48, "SALT_BYTES": 16}),

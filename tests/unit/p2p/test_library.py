@@ -19,7 +19,7 @@ from libp2p.io.trio import TrioTCPStream
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from chain.protocol.messages import REPLY_BYTES
-from p2p.library import GRANT_BYTES, MAX_NAME_BYTES, MAX_WINDOW_BYTES, PromptLock, tame
+from p2p.library import GRANT_BYTES, MAX_NAME_BYTES, MAX_WINDOW_BYTES, PIECES_A_TURN, PromptLock, tame
 from tests.unit.p2p.net import framed, mesh_of, require_service
 
 
@@ -96,6 +96,42 @@ async def test_what_is_read_ahead_of_a_socket_comes_in_order_and_ends_with_it() 
     assert pieces == [b"one ", b"", b"two ", b"three"]
     await ours.aclose()
     assert await stream.read(1) == b""
+
+
+async def test_others_have_a_turn_while_what_was_read_ahead_is_taken_in_tiny_pieces() -> None:
+    """A peer may send a message of the secured connection for each byte of a frame, all of which are here already."""
+    tame()
+    ours, theirs = trio.testing.memory_stream_pair()
+    stream = TrioTCPStream(cast(trio.SocketStream, theirs))
+    await ours.send_all(bytes(4_000))
+    turns = 0
+    async with trio.open_nursery() as nursery:
+
+        async def take() -> None:
+            for _ in range(4_000):
+                assert await stream.read(1) == bytes(1)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(take)
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+    assert turns >= 4_000 // PIECES_A_TURN
+
+
+async def test_who_gives_up_reading_takes_nothing_with_it() -> None:
+    tame()
+    ours, theirs = trio.testing.memory_stream_pair()
+    stream = TrioTCPStream(cast(trio.SocketStream, theirs))
+    await ours.send_all(bytes(range(200)))
+    read = b""
+    while len(read) < 200:
+        with trio.CancelScope() as scope:
+            read += await stream.read(1)
+            scope.cancel()
+            while len(read) < 200:
+                read += await stream.read(1)
+    assert read == bytes(range(200))
 
 
 class _Broken:

@@ -12,7 +12,7 @@ from chain.base.errors import OperatorError
 from chain.base.keys import SecretKey
 from chain.content.actions import Enrol, Rate
 from chain.content.genesis import found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import decode_transaction, verify_transaction
 from p2p.client import AsyncClient, HeadMove
 from p2p.local.telemetry import Telemetry

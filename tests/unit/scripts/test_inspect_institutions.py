@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chain.base.keys import did_from_key
-from chain.content.policy import read_policy
+from chain.content.policyfile import read_policy
 from chain.content.proposals import AddValidator, JailValidator
 from scripts.inspect_parts.institutions import suspension
 from tests.support.asking import answer, ask, column, mistake, problems

@@ -10,7 +10,7 @@ import pytest
 
 from chain.content.amendments import amendment_faults, needed_notice_days, worsenings
 from chain.content.language import TABLES
-from chain.content.policy import parse_policy, shipped_policy
+from chain.content.policyfile import parse_policy, shipped_policy
 from scripts.registry import registry
 from scripts.registry_parts.policy_check import check_file, difference
 from scripts.registry_parts.policy_doubts import doubts

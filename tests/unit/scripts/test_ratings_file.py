@@ -17,7 +17,8 @@ from threading import Thread
 import pytest
 
 from chain.base.errors import OperatorError
-from chain.content.policy import RatingCategory, shipped_policy
+from chain.content.policy import RatingCategory
+from chain.content.policyfile import shipped_policy
 from scripts import ratings_file
 from scripts.ratings_file import Rating, read_file, unpack
 from scripts.ratings_file.fields import MAX_MEMBER, read_member, read_points, read_time

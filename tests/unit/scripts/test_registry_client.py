@@ -31,7 +31,7 @@ from chain.content.actions import (
 )
 from chain.content.genesis import Genesis, found_genesis
 from chain.content.kinds import MAX_TRANSACTION_BYTES
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.proposals import ALL_RIGHTS, Accredit, Amend, Proposal, ReweighValidator
 from chain.content.transactions import Transaction, decode_transaction, verify_transaction
 from chain.disk.enquiries import objections

@@ -11,7 +11,7 @@ from chain.base.keys import did_from_key
 from chain.content.actions import Action, Enrol, FileRecord, Propose, Rate
 from chain.content.consents import sign_consent
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.proposals import Accredit
 from chain.content.transactions import sign_transaction
 from p2p.local.endpoints import MAX_SUBMISSION, MAX_TRIAL

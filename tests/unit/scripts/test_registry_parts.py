@@ -9,7 +9,7 @@ import pytest
 from chain.base.errors import OperatorError, Reason, Refused
 from chain.base.keys import did_from_key
 from chain.base.meanings import MEANINGS
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from scripts.console import use_names
 from scripts.registry_parts.inputs import (
     Cosignature,

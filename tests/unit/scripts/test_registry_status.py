@@ -9,7 +9,7 @@ import pytest
 from chain.content.actions import Action, Enrol, FileRecord, Object, Propose
 from chain.content.consents import sign_consent
 from chain.content.genesis import found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.proposals import Accredit
 from chain.content.transactions import sign_transaction
 from chain.documents.words import moment_of

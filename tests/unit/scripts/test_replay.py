@@ -11,7 +11,8 @@ from chain.base.errors import OperatorError
 from chain.base.keys import SecretKey
 from chain.content.actions import Enrol, Rate
 from chain.content.genesis import Genesis
-from chain.content.policy import RatingCategory, shipped_policy
+from chain.content.policy import RatingCategory
+from chain.content.policyfile import shipped_policy
 from chain.content.transactions import decode_transaction, sign_transaction, verify_transaction
 from scripts.ratings_file import Rating
 from scripts.replay import EXPIRY_HEIGHT, SAMPLE, Plan, Signer, Step, member_secret, node_seed, read_ratings

@@ -27,8 +27,6 @@ from tests.support.registered import City, lively_city
 from tests.support.resting import resting
 from tests.support.world import secret
 
-STORED = [each for each in ENDPOINTS if each.source is not Source.NODE]
-
 
 @dataclass(frozen=True)
 class Both:

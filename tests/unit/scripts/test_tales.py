@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chain.content.amendments import amendment_faults
-from chain.content.policy import Policy, parse_policy, read_policy, shipped_policy
+from chain.content.policy import Policy
+from chain.content.policyfile import parse_policy, read_policy, shipped_policy
 from scripts.registry_parts.policy_page import new_policy
 from scripts.tale.company import RATERS, Troupe
 from scripts.tale.plots import DECLINED, MAX_CATEGORIES, REPAIRED, SHORTEST_SLOTS, plots, rehearsed

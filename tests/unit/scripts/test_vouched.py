@@ -10,7 +10,7 @@ from chain.base.errors import OperatorError
 from chain.base.keys import did_from_key
 from chain.content.actions import Action, Enrol, FileRecord, Propose
 from chain.content.genesis import found_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.proposals import Accredit
 from chain.content.transactions import sign_transaction
 from p2p.local.addressbook import write_names

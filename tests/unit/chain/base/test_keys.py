@@ -14,7 +14,7 @@ from chain.base import keys
 from chain.base.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.base.keys import SecretKey, check_public_key, derive_seed, did_from_key, key_from_did, verify
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "ed25519"
+VECTORS = Path(__file__).parents[3] / "vectors" / "ed25519"
 P = 2**255 - 19
 ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 # Every 32 bytes that some decoder takes for a point of small order: y reduced or not, either sign of x.

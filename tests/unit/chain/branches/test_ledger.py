@@ -17,7 +17,8 @@ from chain.content.blocks import Block
 from chain.content.proposals import AddValidator, Suspend
 from chain.register import registry
 from chain.register.statekeys import member_key
-from chain.tree.statetree import StateTree, verify_proof
+from chain.tree.stateproof import verify_proof
+from chain.tree.statetree import StateTree
 from tests.support.refusals import refusal
 from tests.support.register import DIGEST, MARKETPLACE, Register
 

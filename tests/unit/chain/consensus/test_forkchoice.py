@@ -11,7 +11,7 @@ import pytest
 
 from chain.consensus.forkchoice import Choice, choose
 
-VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "bft" / "bft_fork_choice_rules.json").read_text("utf-8"))
+VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "bft" / "bft_fork_choice_rules.json").read_text("utf-8"))
 STATUS = {
     "FORK_STATUS_IDENTICAL_BLOCK": {Choice.SAME},
     "FORK_STATUS_VALID_BLOCK": {Choice.EXTENDS},

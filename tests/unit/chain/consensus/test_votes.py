@@ -30,7 +30,7 @@ from tests.support.counting import (
 )
 from tests.support.refusals import refusal
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "bft"
+VECTORS = Path(__file__).parents[3] / "vectors" / "bft"
 
 
 def only(votes: tuple[int, ...]) -> int:

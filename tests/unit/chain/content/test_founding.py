@@ -11,7 +11,7 @@ import pytest
 from chain.base.errors import OperatorError, Refused
 from chain.content.founding import MAX_FOUNDERS, RANGES, Entry, founders, lacking, read_entry, read_founding, read_plan
 from chain.content.genesis import found_together, make_genesis, plan_of
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.tables import Mistake
 from tests.support.founding import PLAN, entries_of, entry_of, plan_with
 from tests.support.world import secret

@@ -14,7 +14,7 @@ from chain.base.keys import did_from_key
 from chain.branches.blockchain import Blockchain
 from chain.consensus.electorate import BATCH_MAX
 from chain.content.genesis import MAX_VALIDATORS, found_genesis, load_genesis, make_genesis
-from chain.content.policy import shipped_policy
+from chain.content.policyfile import shipped_policy
 from chain.content.proposals import MAX_WEIGHT
 from tests.support.world import genesis_of, secret
 

@@ -20,7 +20,7 @@ from chain.consensus.headers import sign_header
 from chain.consensus.statements import NO_TAG
 from chain.content.actions import Evidence, FileRecord, Recover
 from chain.content.genesis import Genesis, found_genesis
-from chain.content.policy import read_policy, shipped_policy
+from chain.content.policyfile import read_policy, shipped_policy
 from chain.content.proposals import ReplaceValidator, Suspend, encode_proposal
 from chain.content.transactions import sign_transaction
 from chain.documents import people
@@ -378,6 +378,6 @@ def test_who_looks_can_write_nothing() -> None:
 
 
 def test_documents_need_neither_a_network_nor_a_database() -> None:
-    code = "import sys, chain.documents; print(sorted({'trio', 'libp2p', 'sqlite3'} & sys.modules.keys()))"
+    code = "import sys, chain.documents.people; print(sorted({'trio', 'libp2p', 'sqlite3'} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"

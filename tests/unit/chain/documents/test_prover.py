@@ -23,7 +23,7 @@ from chain.documents.prover import prove
 from chain.protocol.events import Commit, SigningState
 from chain.register.entries import Entry
 from chain.register.state import decode_entry
-from chain.tree.statetree import Proof
+from chain.tree.stateproof import Proof
 from tests.support.homes import tamper, write_genesis
 from tests.support.proving import checked, proof_of, stored_state
 from tests.support.registered import City, changing_city, lively_city

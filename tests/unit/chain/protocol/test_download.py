@@ -292,11 +292,10 @@ def test_what_comes_over_one_slow_line_is_asked_for_once_and_the_line_is_never_i
 def test_at_the_end_who_has_nothing_to_do_is_asked_for_what_another_says_nothing_of() -> None:
     # given two peers, of which one stops in the middle, and a line on which that may take long
     rig = Rig(["stops", "goes on"], a_range=15, rate=30_000)
-    rig["goes on"].pace.rate, rig.suppliers._line_rate = FAST, 4 * FAST
+    rig.suppliers._line_rate = 4 * FAST
     asks = rig.asks()
     assert len(asks) == 4, "all of it is on its way"
     for asked in asks:
-        asked.expected = FAST  # so long is nobody late
         if asked.supplier.peer == "goes on":
             rig.brings(asked)
     assert rig.asked() == [], "it may yet come"
@@ -312,15 +311,40 @@ def test_at_the_end_who_has_nothing_to_do_is_asked_for_what_another_says_nothing
 
 
 def test_of_what_is_on_its_way_nobody_else_is_asked() -> None:
-    rig = Rig(["slow", "quick"], a_range=15)
+    rig = Rig(["slow", "quick"], a_range=15, rate=30_000)
+    rig.suppliers._line_rate = FAST
     for asked in rig.asks():
-        asked.expected = FAST
         if asked.supplier.peer == "quick":
             rig.brings(asked)
         else:
             rig.suppliers.under_way("slow", asked.request, 1, FAST, rig.now_ms)
     rig.now_ms += PATIENCE_MS
     assert rig.asked() == []
+
+
+def test_who_says_that_it_sends_much_and_sends_nothing_does_not_keep_others_from_being_asked() -> None:
+    # given one line of 600 kbit/s, and a peer that says a megabyte is coming
+    rig = Rig(["says much", "honest"], rate=75_000)
+    asks = rig.asks()
+    for asked in asks:
+        if asked.supplier.peer == "honest":
+            rig.brings(asked)
+        else:
+            rig.suppliers.under_way("says much", asked.request, 1, 1_000_000, rig.now_ms)
+    assert rig.asked() == [], "the line has no room for more"
+
+    # when as much as it was asked for would be here by any means
+    rig.now_ms += PATIENCE_MS + 3 * 48_000 // 75
+    # then the other is asked for the same, long before a megabyte would be
+    assert {asked.supplier.peer for asked in rig.asks()} == {"honest"}
+
+
+def test_who_brings_a_block_that_is_larger_than_what_was_asked_for_has_the_time_that_takes() -> None:
+    rig = Rig(["large", "other"], rate=75_000)
+    (asked, *_) = (each for each in rig.asks() if each.supplier.peer == "large")
+    for rig.now_ms in range(250, 14_000, 250):
+        rig.suppliers.under_way("large", asked.request, 75 * rig.now_ms, 1_050_000, rig.now_ms)
+        assert not rig.suppliers.is_late(asked, rig.now_ms)
 
 
 def test_a_peer_that_lacks_old_bodies_is_asked_for_later_ones() -> None:

@@ -12,7 +12,8 @@ from chain.protocol import joining as module
 from chain.protocol.joining import PATIENCE_MS, REST_MS, Joining, share
 from chain.protocol.messages import GetPart
 from chain.tree.ranges import WHOLE, Fetched, Part, Row
-from chain.tree.statetree import MAX_DEPTH, StateTree, hash_entries
+from chain.tree.stateproof import MAX_DEPTH
+from chain.tree.statetree import StateTree, hash_entries
 from tests.support.refusals import refusal
 from tests.support.shelf import Shelf
 

@@ -8,7 +8,7 @@ import pytest
 
 from chain.base.errors import InvariantBroken, OperatorError, Reason
 from chain.content.actions import Attest, Leave
-from chain.content.policy import decode_policy, read_policy
+from chain.content.policyfile import decode_policy, read_policy
 from chain.content.proposals import Accredit, Suspend
 from chain.documents.words import category_name
 from chain.register import attributes, registry

@@ -9,7 +9,8 @@ import pytest
 
 from chain.base.codec import encode
 from chain.base.errors import Reason, Refused
-from chain.tree.statetree import BUCKET, EMPTY, MAX_DEPTH, MAX_PROOF_BYTES, Proof, StateTree, verify_proof
+from chain.tree.stateproof import BUCKET, EMPTY, MAX_DEPTH, MAX_PROOF_BYTES, Proof, verify_proof
+from chain.tree.statetree import StateTree
 
 ITEMS = {b"key %d" % number: b"value %d" % number for number in range(1000)}
 ABSENT = b"no such key"
