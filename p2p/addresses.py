@@ -94,9 +94,13 @@ def read_address(text: str) -> PeerAddress | None:
 def parse_bootstrap(text: str) -> PeerAddress:
     """A peer to begin with, as configured.  Raises :class:`OperatorError`."""
     address = read_address(text)
-    if address is None or address.host in _UNSPECIFIED:
+    if address is None:
         raise OperatorError(
             f"{text!r} is not the address of a peer; one looks like /ip4/192.0.2.7/tcp/9000/p2p/12D3Koo…"
+        )
+    if address.host in _UNSPECIFIED:
+        raise OperatorError(
+            f"{text!r} tells where a node listens, not where it is; write its machine's address for {address.host}"
         )
     return address
 

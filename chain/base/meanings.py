@@ -179,7 +179,7 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.TOO_OLD: Meaning(
         "Conduct so old that a record of it would have expired is not recorded.", "nothing: it is time-barred"
     ),
-    _R.UNKNOWN_RECORD: Meaning("A record that ended is gone, and none has this number.", _LOOK),
+    _R.UNKNOWN_RECORD: Meaning("No record of this number stands about this member; one that ended is gone.", _LOOK),
     _R.OTHERS_RECORD: Meaning(
         "Only the member that a record is about objects, asks for its repair, or comments on it.", "that member's key"
     ),
@@ -230,7 +230,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "A piece of evidence is recorded once about a member, and conduct that ended is reopened once at a time.", _LOOK
     ),
     _R.ENDED: Meaning(
-        "What was struck, withdrawn, repaired or has expired is not recorded again, nor is what stood annulled.",
+        "What was struck, withdrawn, repaired or has expired is not recorded again; an enrolment found valid stands.",
         "new evidence, a written reason and an arbiter's signature (`reopen`)",
     ),
     _R.NOTHING_ENDED: Meaning(

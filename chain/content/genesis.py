@@ -258,7 +258,9 @@ def load_genesis(path: Path) -> Genesis:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise OperatorError(f"{path} is missing; copy the network's genesis.json there") from error
+        raise OperatorError(
+            f"{path} is missing; copy the network's genesis.json there, or name another place"
+        ) from error
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -305,9 +305,10 @@ def _clock(answered: Sequence[Opinion]) -> Iterator[Finding]:
     if not told:
         return
     ahead_ms, give_ms = round(statistics.median(ahead for ahead, _ in told)), max(give for _, give in told)
-    off = f"{abs(ahead_ms) / 1000:.1f} s {'behind' if ahead_ms > 0 else 'ahead of'} {len(told)} peers"
+    peers = f"{len(told)} peer{'s' * (len(told) > 1)}"
+    off = f"{abs(ahead_ms) / 1000:.1f} s {'behind' if ahead_ms > 0 else 'ahead of'} {peers}"
     if abs(ahead_ms) <= MAX_CLOCK_MS + give_ms:
-        yield Finding("clock", True, f"within {(abs(ahead_ms) + give_ms) / 1000:.1f} s of {len(told)} peers")
+        yield Finding("clock", True, f"within {(abs(ahead_ms) + give_ms) / 1000:.1f} s of {peers}")
     else:
         yield Finding("clock", False, f"this machine's clock is {off}", "let NTP set it: `timedatectl set-ntp true`")
 

@@ -182,7 +182,7 @@ async def serve_app(app: Starlette, address: str, task_status: TaskStatus[str] =
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
         raise OperatorError(
-            f"{address} cannot be listened on; change http in this home's config.toml, or use port 0"
+            f"{address} cannot be listened on ({error.strerror}); change http in this home's config.toml, or use port 0"
         ) from error
     socket = listeners[0].socket
     async with trio.open_nursery() as nursery:

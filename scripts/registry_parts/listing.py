@@ -41,11 +41,18 @@ def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as
         times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
         rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
         if row["waits_for"]:
-            waiting.append((row["number"], row["waits_for"], times[0], " ".join(row["arbiters"]) or None))
+            waiting += who_acts(row, times[0])
     table(f"Records: {len(rows)}", columns, rows)
     if waiting:
         click.echo()
-        table("Who has to act", ("number", "waits_for", "until", "arbiters"), waiting)
+        table("Who has to act", ("number", "waits_for", "until", "arbiter"), waiting)
+
+
+def who_acts(record: dict[str, Any], until: str | None) -> list[tuple[object, ...]]:
+    """Whom a record waits for, and a line for each arbiter: whoever has a name here is called by it."""
+    first, *others = record["arbiters"] or [None]
+    number = record["number"]
+    return [(number, record["waits_for"], until, first), *((number, "", "", each) for each in others)]
 
 
 def matters_to_rule(session: Session) -> list[dict[str, Any]]:

@@ -50,8 +50,10 @@ def motion() -> None:
 
 @motion.command()
 @_key
-@click.option("--category", "categories", multiple=True, help="Name or code it may file in; may be repeated.")
-@click.option("--all-categories", is_flag=True, help="Every category of the policy in force.")
+@click.option(
+    "--category", "categories", multiple=True, help="Name or code of what it may file or attest; once for each."
+)
+@click.option("--all-categories", is_flag=True, help="Every category of records in force; no attribute.")
 @click.option("--registrar", is_flag=True, help="It may co-sign enrolments.")
 @click.option("--arbiter", is_flag=True, help="It may rule on records that are maintained.")
 @click.option("--from", "from_when", metavar="DATE|SLOT", default="now", help="[default: now]")

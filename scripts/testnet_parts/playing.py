@@ -73,4 +73,6 @@ def _commands(folder: Path, node: Path, member: Player, arbiters: int) -> list[s
         f"python scripts/registry.py records {did} --home {shlex.quote(str(node))}",
         "that arbiter rules" + (":" if arbiters == 1 else f", with the key of its number, 1 to {arbiters}:"),
         by(drawn, f"rule strike {did} 0 --reason {note}"),
+        f"where it says `rule uphold` instead, {member.name} may appeal once, and three others rule in the same way:",
+        by("member", f"appeal 0 --grounds {note}"),
     ]

@@ -17,6 +17,7 @@ from chain.register.entries import Record
 from chain.register.statekeys import RECORDS
 from p2p.local.keyfile import write_key
 from scripts import console
+from scripts.registry_parts.listing import who_acts
 from tests.support.client import run_client
 from tests.support.pool_node import PoolNode
 from tests.support.world import secret
@@ -59,3 +60,12 @@ def test_a_key_without_any_has_no_such_table(tmp_path: Path, node: PoolNode) -> 
     console.use_names({})
     ended = run_client("status", "--key", str(tmp_path / "office"), transport=node.transport)
     assert (ended.code, "Open matters" in ended.stdout) == (0, False)
+
+
+def test_each_of_three_arbiters_has_a_line_and_so_its_name() -> None:
+    record = {"number": 1, "waits_for": "the rulings of three arbiters", "arbiters": ["did:a", "did:b", "did:c"]}
+    first, *others = who_acts(record, "tomorrow")
+    assert first == (1, "the rulings of three arbiters", "tomorrow", "did:a")
+    assert others == [(1, "", "", "did:b"), (1, "", "", "did:c")]
+    (alone,) = who_acts({**record, "arbiters": []}, "tomorrow")
+    assert alone[-1] is None

@@ -12,6 +12,7 @@ from scripts.tale.plots import SHORTEST_SLOTS
 from scripts.testnet import main
 from scripts.testnet_parts.homes import open_testnet
 from scripts.testnet_parts.ratings_load import plan_of
+from scripts.testnet_parts.report import transactions
 from scripts.testnet_parts.shape import TALE, Wanted
 from tests.support.commands import exit_code
 
@@ -145,3 +146,11 @@ def test_ratings_are_replayed_into_another_policy(tmp_path: Path) -> None:
     again = plan_of(SAMPLE, 20, None, tmp_path / "net")
     assert again is not None
     assert again.category == plan.category
+
+
+def test_what_was_sent_by_hand_is_not_counted_as_submitted() -> None:
+    report = {"final": 425, "submitted": 417, "refused": {}, "lost": 0}
+    assert transactions(report) == "417 final of 417 submitted, and 8 sent by others"
+    assert (
+        transactions(report | {"final": 400, "lost": 17}) == "400 final of 417 submitted, 17 not final when it stopped"
+    )

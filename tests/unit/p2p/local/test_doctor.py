@@ -240,6 +240,11 @@ def test_a_wrong_clock_is_a_finding(ahead_ms: int, what: str) -> None:
     assert (found[0], what in found[1], "NTP" in found[2]) == ("clock", True, True)
 
 
+def test_one_peer_is_no_peers() -> None:
+    told = {finding.check: finding.what for finding in judge_peers(running(), [said(1)])}
+    assert told["clock"].endswith(" s of 1 peer")
+
+
 def test_one_peer_whose_clock_is_wrong_is_none() -> None:
     assert judged(running(), said(1), said(2), said(3, ahead_ms=10**9)) == []
 

@@ -418,6 +418,14 @@ async def test_a_web_page_cannot_cut_a_node_off(app: Starlette, face: FakeFace) 
     assert face.cuts == []
 
 
+async def test_a_port_that_is_taken_is_told_with_the_reason(face: FakeFace) -> None:
+    (taken, *_) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    host, port = taken.socket.getsockname()
+    with pytest.raises(OperatorError, match=r"cannot be listened on \(Address already in use\)"):
+        await serve_http(face, f"{host}:{port}")
+    await taken.aclose()
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
 async def test_it_serves_on_the_port_that_it_tells(face: FakeFace, address: str) -> None:
     async with trio.open_nursery() as nursery:
