@@ -23,6 +23,8 @@ MAX_BYTES = 16_000_000
 MAX_PER_ACTOR = 2_048
 # What waits for one with a lower nonce that was never seen: batches overtake each other on their way, by one or two.
 # It is counted apart, since it takes no room in a block, and what it waits for may never come.
+# Where many wait for what was lost, the farthest from their turn leave, once a block: else what is offered again in
+# batches that overtake each other would be turned away as often, and nothing would move any more.
 MAX_EARLY_OF_ACTOR = 1_024
 MAX_EARLY = 8_192
 # Whoever took it from its client keeps it longer, and offers it again before that.
@@ -111,6 +113,7 @@ class Mempool:
         self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
         self.bytes = 0
         self.early = 0
+        self._thinned_at = -1
 
     @property
     def ready(self) -> int:
@@ -182,7 +185,7 @@ class Mempool:
         if is_first and not (is_back or isinstance(transaction.action, Enrol | Consent | Recover)):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._check_queue(transaction, next_nonce or 0)
-        self._check_room(transaction, is_stranger=next_nonce is None, room=2 if is_back else 1)
+        self._check_room(transaction, height, is_stranger=next_nonce is None, room=2 if is_back else 1)
         self._insert(transaction, height, next_nonce)
 
     def _check_queue(self, transaction: VerifiedTransaction, next_nonce: int) -> None:
@@ -196,14 +199,15 @@ class Mempool:
         if nonce >= next_nonce + MAX_PER_ACTOR or (is_early and queue.early >= MAX_EARLY_OF_ACTOR):
             raise Refused(Reason.NONCE_GAP, f"nonce {nonce} where {max(queue.end, next_nonce)} is next")
 
-    def _check_room(self, transaction: VerifiedTransaction, *, is_stranger: bool, room: int) -> None:
-        """Refuse what there is too much of."""
+    def _check_room(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool, room: int) -> None:
+        """Refuse what there is too much of; what is early may find room in the place of what is farther."""
         if len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES:
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
-        if self.early >= room * MAX_EARLY and transaction.nonce != self.next_free(transaction.actor):
-            raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
         if is_stranger and self._stranger_count >= room * MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
+        is_crowded = self.early >= room * MAX_EARLY and transaction.nonce != self.next_free(transaction.actor)
+        if is_crowded and not self._thin_out(height):
+            raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """Take back the transactions of an abandoned block, also into a full pool: they were accepted before."""
@@ -313,6 +317,23 @@ class Mempool:
             queue = self._by_actor[transaction.actor] = Queue(next_nonce)
         self.early += queue.put(transaction)
         self._stranger_count += queue.is_strangers
+
+    def _thin_out(self, height: int) -> bool:
+        """Of what is early and is not this node's to offer, the farther half leaves, if any; once a block."""
+        if self._thinned_at == height:
+            return False
+        self._thinned_at = height
+        early = [
+            (nonce - queue.end, transaction.id)
+            for queue in self._by_actor.values()
+            if queue.early
+            for nonce, transaction in queue.by_nonce.items()
+            if nonce > queue.end and transaction.id not in self._claimed
+        ]
+        early.sort(key=lambda item: item[0])
+        for _, transaction_id in early[len(early) // 2 :]:
+            self.remove(transaction_id)
+        return bool(early)
 
     def _follow(self, actor: bytes, next_nonce: int | None) -> None:
         """Note that the nonces of an actor moved, that it enrolled, or that a reorg took its enrolment back."""

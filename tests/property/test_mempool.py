@@ -60,8 +60,12 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(actor=who, ahead=st.integers(-1, 6), life=st.integers(-1, 8), padding=who)
     def add(self, actor: int, ahead: int, life: int, padding: int) -> None:
         transaction = self.make(actor, ahead, life, padding)
-        before = list(self.pool)
+        before, was_crowded = list(self.pool), self.pool.early >= BOUNDS["MAX_EARLY"]
+        ready = list(self.pool.candidates())
         reason = refusal(self.pool.add, transaction, self.next_height)
+        if reason is None and was_crowded:  # what is early may have made room
+            before = [item for item in before if item.id in self.pool]
+            assert all(item.id in self.pool for item in ready)
         assert list(self.pool) == ([*before, transaction] if reason is None else before)
         assert reason is None or reason.disposition is not Disposition.BLAME
 

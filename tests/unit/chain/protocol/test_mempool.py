@@ -162,9 +162,36 @@ def test_many_that_are_early_keep_nobody_else_out(pool: Pool, monkeypatch: pytes
     monkeypatch.setattr(mempool, "MAX_EARLY", 2)
     flood = [rates(member(pool, number), 2)[1] for number in (1, 2, 3)]
     pool.take(*flood[:2])
+    pool.claim(flood)
     assert pool.refusal(flood[2]) is Reason.POOL_FULL
     pool.take(*rates(member(pool, 9), 5))
     assert (pool.ready, pool.early) == (5, 2)
+
+
+def test_where_too_much_is_early_the_farthest_from_its_turn_leaves(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY", 5)
+    *_, far, ours, farther, farthest, last = rates(member(pool, 1), 9)
+    pool.take(last, farthest, farther, ours, far)
+    pool.claim([ours])
+    near, other = rates(member(pool, 2), 2)[1], rates(member(pool, 3), 3)[1:]
+    pool.take(near)
+    assert list(pool) == [farther, ours, far, near], "what this node told a client that it takes, it keeps"
+    pool.take(other[0])
+    assert pool.refusal(other[1]) is Reason.POOL_FULL, "once a block"
+
+
+def test_batches_that_overtake_each_other_come_through_a_crowd_of_what_is_early(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY", 12)
+    queues = [rates(member(pool, number), 20) for number in (1, 2, 3)]
+    for queue in queues:
+        pool.take(*queue[16:])
+    for first in (2, 0, 6, 4):
+        for queue in queues:
+            for transaction in queue[first : first + 2]:
+                pool.take(transaction)
+    assert pool.ready == 3 * 8
 
 
 def test_what_is_early_does_not_wait_as_long(pool: Pool) -> None:
