@@ -629,7 +629,7 @@ def test_a_motion_that_waits_for_its_newcomer_says_so(town: Desk) -> None:
 
 
 def amended(desk: Desk, before: str, after: str) -> str:
-    text = (Path(rules.__file__).parent / "policies" / "municipal.toml").read_text(encoding="utf-8")
+    text = (Path(rules.__file__).parents[1] / "policies" / "municipal.toml").read_text(encoding="utf-8")
     assert before in text
     path = desk.folder / "new.toml"
     path.write_text(text.replace("version = 1", "version = 2", 1).replace(before, after, 1), encoding="utf-8")
