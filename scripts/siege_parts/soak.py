@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import islice
 from random import Random
 
 import trio
@@ -22,8 +23,10 @@ KILL_EVERY_S = 60.0
 # Each minute's: as many as their quotas want, and few whom they rate, so that the register hardly grows with the load.
 MEMBERS, RATED = 40, 2
 PART_S = 60.0
-# What is not final after so long is offered again: a node that was killed may have been alone with it.
-PATIENCE_S = 30.0
+# What is not final after so long is offered again, the oldest first: a node that was killed may have been alone with
+# it, and all that its actors sent since then waits for it, of which nodes keep some seconds' worth.
+PATIENCE_S = 6.0
+AGAIN = 1_000
 DRAIN_S = 120.0
 # A validator that came back has to be there for so many slots before its own count.
 SETTLED_SLOTS = 3
@@ -137,7 +140,7 @@ class Soak:
             for transaction in block.transactions:
                 self.final += self.waiting.pop(transaction.id, None) is not None
         now = time.monotonic()
-        late = [key for key, (due, _) in self.waiting.items() if now - due > PATIENCE_S]
+        late = list(islice((key for key, (due, _) in self.waiting.items() if now - due > PATIENCE_S), AGAIN))
         if late:
             raws = [self.waiting[key][1] for key in late]
             self.waiting.update({key: (now, raw) for key, raw in zip(late, raws, strict=True)})
