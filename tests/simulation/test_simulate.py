@@ -200,6 +200,14 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     assert run_history(replace(settings, mutation="", only_effects=False), found.seed).violation == ""
 
 
+# Nobody here attests anything, appeals against an annulment or amends the terms of members: histories break these.
+NOT_MET = {
+    "an attribute never ends",
+    "who granted an annulment rules on its appeal",
+    "whose a key is changes by the terms of today",
+}
+
+
 # What the recount alone notices in random histories, it notices here; suspensions and deadlines are mutations above,
 # and a key is seldom moved on a day on which it wrote.
 @pytest.mark.parametrize(
@@ -207,7 +215,7 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     [
         rule
         for rule, each in BROKEN.items()
-        if each.told == RECOUNT and "deadline" not in rule and not rule.endswith("by moving")
+        if each.told == RECOUNT and "deadline" not in rule and not rule.endswith("by moving") and rule not in NOT_MET
     ],
 )
 def test_a_broken_rule_of_the_registry_is_noticed(rule: str) -> None:

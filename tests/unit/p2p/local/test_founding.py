@@ -67,7 +67,7 @@ def test_the_peer_id_is_added_unless_another_machine_is_named(tmp_path: Path) ->
     ("changes", "sentence"),
     [
         ({"address": "192.0.2.1:4001"}, "is not the address of a peer; one looks like /ip4/"),
-        ({"address": "/ip4/0.0.0.0/tcp/4001"}, "is not the address of a peer"),
+        ({"address": "/ip4/0.0.0.0/tcp/4001"}, "tells where a node listens, not where it is"),
         ({"organisation": "x" * 65}, "the organisation must be a text of 1 to 64 printable characters"),
         ({"organisation": "\ud800"}, "the organisation must be a text"),
         ({"weight": 2}, "claims the weight 2, and the plan allows 1 to 1"),
