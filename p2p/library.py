@@ -238,6 +238,7 @@ def tame() -> None:
     TrioTCPStream.get_remote_address = _remote_address  # type: ignore[method-assign,assignment]
     TrioTCPStream.read = _read_ahead  # type: ignore[method-assign,assignment]
     YamuxStream._auto_tune_and_send_window_update = _give_back  # type: ignore[method-assign,assignment]
+    YamuxStream.reset_received = property(_is_reset, _note_reset)  # type: ignore[assignment]
     for module in (tcp, rw_lock, yamux, net_stream):
         _give_prompt_locks(module)
     _quieten()
@@ -282,6 +283,17 @@ async def _give_back(stream: YamuxStream, *, bytes_read: int = 0) -> None:
         stream.recv_window += given
         buffered = len(stream.conn.stream_buffers.get(stream.stream_id, b""))
         await stream.send_window_update(given + stream._apply_autotune_epoch(buffered))
+
+
+def _is_reset(stream: YamuxStream) -> bool:
+    return bool(vars(stream).get("is_reset"))
+
+
+def _note_reset(stream: YamuxStream, is_reset: bool) -> None:
+    # The library forgets what came before a reset where nobody read it yet: who answers "na", and takes what follows
+    # the proposal for another one, would not be heard.  Drop when it gives the rest first, as it does at a proper end.
+    vars(stream)["is_reset"] = is_reset
+    stream.recv_closed = stream.recv_closed or is_reset
 
 
 class PromptLock:

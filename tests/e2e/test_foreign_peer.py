@@ -82,7 +82,6 @@ def test_a_js_observer_follows_a_change_of_validators(tmp_path: Path) -> None:
         assert last["final"] >= last["height"] - 4
 
 
-@pytest.mark.skip(reason="beside other tests the observer does not always hear why it is sent away, and waits on")
 def test_a_js_observer_of_another_network_is_told_so(tmp_path: Path) -> None:
     rules = genesis_of(1, genesis_time_ms=int(time.time() * 1000))
     with (

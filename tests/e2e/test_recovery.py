@@ -215,7 +215,7 @@ def test_more_than_are_tolerated(testnet: Testnet, tmp_path: Path, lost: tuple[i
         lambda: told() == (4 - len(lost), 3, len(lost)),
         "the status says that finality stands still, and for want of whom",
     )
-    assert "restart sign" in testnet.nodes[0].log()
+    testnet.until(lambda: "restart sign" in testnet.nodes[0].log(), "the log says it too, and how to go on")
     final = max(status["finalized_height"] for status in testnet.status())
 
     # when three operators sign a restart, one after the other, each as soon as its home has the block

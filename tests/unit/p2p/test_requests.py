@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import struct
+from typing import Any, cast
 
 import pytest
 import trio
+from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
+from libp2p.stream_muxer.yamux.yamux import FLAG_RST, TYPE_DATA, TYPE_WINDOW_UPDATE, YAMUX_HEADER_FORMAT
 
 from chain.base.errors import InvariantBroken, Reason, Refused
 from p2p.dues import Inquiry
+from p2p.frames import NEGOTIATION, NOT_SUPPORTED
 from p2p.network import open_transport
 from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import (
@@ -23,6 +27,7 @@ from tests.unit.p2p.net import (
     peer_id_of,
     require_service,
     running,
+    stranger,
     until,
 )
 
@@ -132,6 +137,27 @@ async def test_what_a_handler_does_is_told_as_what_it_is(caplog: pytest.LogCaptu
         assert await failure_of(friend, peer_id_of(7), "echo") is Failure.DISCONNECTED
         assert await failure_of(friend, node.peer_id, "echo", b"x" * 200) is Failure.TOO_LARGE
         await require_service(node, friend)
+
+
+async def test_who_says_no_and_resets_at_once_is_heard() -> None:
+    # given a peer that takes what follows the proposal for another one, as js-libp2p does: its two frames come together
+    async with running(1) as node, stranger(2, node) as host:
+
+        async def says_no(stream: INetStream) -> None:
+            connection: Any = stream.muxed_conn
+            number = cast(Any, stream).muxed_stream.stream_id
+            said = framed(NEGOTIATION) + framed(NOT_SUPPORTED)
+            data = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, number, len(said)) + said
+            await connection.secured_conn.write(
+                data + struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, FLAG_RST, number, 0)
+            )
+
+        host.swarm.set_stream_handler(says_no)
+        foreigner = str(host.get_id())
+        for _ in range(20):
+            with pytest.raises(RequestError) as caught:
+                await node.transport.requests.ask_now(foreigner, "x", b"y", max_response=9, timeout_s=PATIENCE_S)
+            assert caught.value.failure is Failure.UNSUPPORTED
 
 
 async def test_more_at_once_than_served_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
