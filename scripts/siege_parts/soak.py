@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
-from itertools import islice
+from itertools import count
 from random import Random
 
 import trio
 
 from chain.base.keys import did_from_key
+from p2p.client import NodeAway, submit_all
 from scripts.bench_parts.offer import Presigner
 from scripts.siege_parts.attacks import Found
 from scripts.siege_parts.field import LOOK_S, Field, foes, open_field
 from scripts.siege_parts.lines import WIDE, links_of
 from scripts.testnet_parts.confirm import FinalReader
+from scripts.testnet_parts.feed import BATCH
 from scripts.testnet_parts.nodes import NodeProcess, start_all
 
 PER_S = 1_000
@@ -23,10 +26,11 @@ KILL_EVERY_S = 60.0
 # Each minute's: as many as their quotas want, and few whom they rate, so that the register hardly grows with the load.
 MEMBERS, RATED = 40, 2
 PART_S = 60.0
-# What is not final after so long is offered again, the oldest first: a node that was killed may have been alone with
-# it, and all that its actors sent since then waits for it, of which nodes keep some seconds' worth.
+# What is not final after so long is offered again, the oldest first and in order, before anything new: a node that was
+# killed may have been alone with it, and all that its actors sent since then waits for it, of which nodes keep some
+# seconds' worth.
 PATIENCE_S = 6.0
-AGAIN = 1_000
+AGAIN = 2_000
 DRAIN_S = 120.0
 # A validator that came back has to be there for so many slots before its own count.
 SETTLED_SLOTS = 3
@@ -48,6 +52,8 @@ class Soak:
         self.rss: list[int] = []
         self._final = FinalReader(field.genesis)
         self._random = Random(1)
+        self._turn = trio.Lock()
+        self._numbers = count()
 
     async def run(self) -> None:
         """Load, kill, look; then wait until all is final, or for long enough."""
@@ -59,7 +65,7 @@ class Soak:
                     acting.start_soon(self._load_on)
                     acting.start_soon(self._kill_on)
                     acting.start_soon(self.field.give_work)
-            self._stop_loading()
+            self.is_loaded = False
             with trio.move_on_after(DRAIN_S):
                 while self.waiting:
                     await trio.sleep(LOOK_S)
@@ -79,22 +85,35 @@ class Soak:
 
     async def _signed(self, part: int) -> list[bytes]:
         seed = sha256(b"%d" % part + self.field.home.shape.seed).digest()
-        count = round(PER_S * PART_S)
-        with Presigner(self.field.genesis, seed, MEMBERS, count, RATED) as signer:
-            return await trio.to_thread.run_sync(signer.sign, count)
+        many = round(PER_S * PART_S)
+        with Presigner(self.field.genesis, seed, MEMBERS, many, RATED) as signer:
+            return await trio.to_thread.run_sync(signer.sign, many)
 
     async def _send(self, raws: list[bytes]) -> None:
-        now = time.monotonic()
-        for number, raw in enumerate(raws):
-            self.waiting[sha256(raw).digest()] = (now + number / PER_S, raw)
+        """Each batch when it is due, or as soon as what is late was offered."""
+        started = trio.current_time()
         self.is_loaded = True
-        await self.field.send(raws, PER_S)
+        async with trio.open_nursery() as nursery:
+            for start in range(0, len(raws), BATCH):
+                batch = raws[start : start + BATCH]
+                await trio.sleep_until(started + start / PER_S)
+                async with self._turn:
+                    self._note(batch)
+                    nursery.start_soon(self._offer, batch, next(self._numbers))
 
-    def _stop_loading(self) -> None:
-        """What was to be sent later is forgotten."""
+    def _note(self, batch: Sequence[bytes]) -> None:
+        """These wait from now on."""
         now = time.monotonic()
-        self.waiting = {key: each for key, each in self.waiting.items() if each[0] <= now}
-        self.is_loaded = False
+        self.waiting.update((sha256(raw).digest(), (now, raw)) for raw in batch)
+
+    async def _offer(self, batch: Sequence[bytes], number: int = 0) -> None:
+        """To one of the nodes that are up, by a running number; to another where it is killed meanwhile."""
+        for turn in range(len(self.field.nodes)):
+            node = self.field.nodes[(number + turn) % len(self.field.nodes)]
+            if node.is_live:
+                with suppress(NodeAway):
+                    await self.field.client.ask(node.url, submit_all(batch))
+                    return
 
     async def _kill_on(self) -> None:
         while True:
@@ -139,12 +158,13 @@ class Soak:
         for block in await trio.to_thread.run_sync(self._final.read, self.field.nodes[0].home):
             for transaction in block.transactions:
                 self.final += self.waiting.pop(transaction.id, None) is not None
-        now = time.monotonic()
-        late = list(islice((key for key, (due, _) in self.waiting.items() if now - due > PATIENCE_S), AGAIN))
-        if late:
-            raws = [self.waiting[key][1] for key in late]
-            self.waiting.update({key: (now, raw) for key, raw in zip(late, raws, strict=True)})
-            await self.field.send(raws, PER_S)
+        async with self._turn:
+            now = time.monotonic()
+            late = [raw for since, raw in self.waiting.values() if now - since > PATIENCE_S][:AGAIN]
+            for start in range(0, len(late), BATCH):
+                batch = late[start : start + BATCH]
+                await self._offer(batch)
+                self._note(batch)
 
 
 async def soak(seconds: float) -> Found:
