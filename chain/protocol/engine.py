@@ -56,9 +56,10 @@ from chain.protocol.throttle import Throttle
 from chain.protocol.trial import Desk, take_in
 from chain.protocol.witness import Witness
 
-# Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again.
+# Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again that waited for
+# so long.
 STATUS_EVERY_SLOTS = 8
-REGOSSIP_EVERY_SLOTS = 32
+REGOSSIP_EVERY_SLOTS = 8
 CLEAR_EVERY_SLOTS = 8
 MAX_REGOSSIP = 1_024
 # A leader with nothing to do makes a block where so many are not final: what two blocks can show final, they do.
@@ -102,6 +103,7 @@ class Engine:
         self._herald = Herald()
         self._desk = Desk(chain, self.mempool)
         self._last_slot = 0
+        self._claims_before = 0
         self._last_attempt: tuple[int, bytes, int] | None = None
 
     # -------------------------------------------------------------------------------- what is seen from outside
@@ -216,9 +218,10 @@ class Engine:
         if slot % CLEAR_EVERY_SLOTS == 0:
             self._testimony.clear()
         if slot % REGOSSIP_EVERY_SLOTS == 0:
-            mine = self.mempool.claimed(MAX_REGOSSIP)
-            if mine:
-                self._out.put(GossipTransactions(mine))
+            overdue = self.mempool.overdue(self._claims_before, MAX_REGOSSIP)
+            if overdue:
+                self._out.put(GossipTransactions(overdue))
+            self._claims_before = self.mempool.claims
 
     def _look_at_clock(self, now_ms: int) -> None:
         if self.trust.look(self.chain.head.header, self.chain.electorate.current, now_ms):

@@ -22,11 +22,12 @@ MAX_BYTES = 16_000_000
 # Room for one busy actor, far from room for all.
 MAX_PER_ACTOR = 2_048
 # What waits for one with a lower nonce that was never seen: batches overtake each other on their way, by one or two.
-# It is counted apart, since it takes no room in a block, and what it waits for may never come.
+# It is counted apart, since it takes no room in a block, and what it waits for may never come: half the pool at most,
+# so that clients have the time to see that something was lost, and to offer it again.
 # Where many wait for what was lost, the farthest from their turn leave, once a block: else what is offered again in
 # batches that overtake each other would be turned away as often, and nothing would move any more.
 MAX_EARLY_OF_ACTOR = 1_024
-MAX_EARLY = 8_192
+MAX_EARLY = MAX_TRANSACTIONS // 2
 # Whoever took it from its client keeps it longer, and offers it again before that.
 MAX_EARLY_BLOCKS = 32
 # Keys cost nothing before they are enrolled: together they fill at most half of the pool.
@@ -98,18 +99,19 @@ class Queue:
 class Mempool:
     """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger.
 
-    ``arrivals`` counts everything that was ever taken, ``early`` what waits for a nonce before it.
+    ``arrivals`` counts everything that was ever taken, ``claims`` what was claimed of it, ``early`` what waits for a
+    nonce before it.
     """
 
     def __init__(self, next_nonce: NextNonce, max_expiry_blocks: int = U64_MAX) -> None:
         self._next_nonce = next_nonce
         self._max_expiry_blocks = max_expiry_blocks
         self._taken_at: dict[bytes, int] = {}
-        self.arrivals = 0
+        self.arrivals = self.claims = 0
         self._by_id: dict[bytes, VerifiedTransaction] = {}
         self._by_actor: dict[bytes, Queue] = {}
         self._stranger_count = 0
-        self._claimed: dict[bytes, None] = {}
+        self._claimed: dict[bytes, int] = {}
         self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
         self.bytes = 0
         self.early = 0
@@ -281,11 +283,19 @@ class Mempool:
 
     def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """Those of these that wait here are this node's to offer again, until a block holds them."""
-        self._claimed.update((item.id, None) for item in transactions if item.id in self._by_id)
+        for item in transactions:
+            if item.id in self._by_id and item.id not in self._claimed:
+                self.claims += 1
+                self._claimed[item.id] = self.claims
 
     def claimed(self, limit: int) -> tuple[VerifiedTransaction, ...]:
         """What this node has to offer again, the oldest claims first, at most ``limit``."""
         return tuple(self._by_id[key] for key in islice(self._claimed, limit))
+
+    def overdue(self, claims: int, limit: int) -> tuple[VerifiedTransaction, ...]:
+        """The same of the first so many :attr:`claims`, without what is early: blocks could hold it, and did not."""
+        oldest = (self._by_id[key] for key, number in self._claimed.items() if number <= claims)
+        return tuple(islice((item for item in oldest if item.nonce < self._by_actor[item.actor].end), limit))
 
     def candidates(self) -> Iterator[VerifiedTransaction]:
         """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap."""

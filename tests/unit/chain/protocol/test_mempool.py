@@ -354,6 +354,18 @@ def test_what_this_node_has_to_offer_again(pool: Pool) -> None:
     assert pool.claimed(9) == (one,), "what was dropped is nobody's"
 
 
+def test_of_what_was_claimed_before_only_what_blocks_can_hold_is_overdue(pool: Pool) -> None:
+    one, two, _, early = rates(member(pool, 1), 4)
+    pool.take(one, two, early)
+    pool.claim([early, two])
+    claims = pool.claims
+    pool.claim([two, one])
+    assert pool.overdue(claims, 9) == (two,)
+    assert pool.overdue(pool.claims, 9) == (two, one)
+    assert pool.overdue(pool.claims, 1) == (two,)
+    assert pool.overdue(0, 9) == ()
+
+
 def test_what_a_block_ruled_out_comes_back_where_that_block_loses() -> None:
     pool, actor = Mempool(lambda _: 0), Actor(GENESIS, 1)
     mine, others = actor.sign(Rate(bytes(32), 1, 1)), Actor(GENESIS, 2).sign(Rate(bytes(32), 1, 1))
