@@ -48,8 +48,8 @@ class Rows(Protocol):
     def due(self, slot: int, after: tuple[int, bytes], count: int) -> Sequence[tuple[int, bytes]]:
         """The next that fall due up to ``slot``, by slot and key."""
 
-    def tied(self, identity: bytes) -> Sequence[bytes]:
-        """The keys that go where ``identity`` leaves, in any order."""
+    def tied(self, identity: bytes, limit: int) -> Sequence[bytes]:
+        """The first keys that go where ``identity`` leaves, ascending."""
 
     def damaged(self, why: str) -> OperatorError:
         """What is to be raised where it is."""

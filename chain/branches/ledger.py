@@ -263,9 +263,10 @@ class Ledger:
 
     def _turns(self, slot: int) -> Iterator[tuple[bytes, bytes]]:
         """Whoever leaves comes after all that it is tied to, which has its turn with it, beside one of its own."""
+        ties = self._store.ties()
         for _, key in self._store.due(slot):
             if key[:1] == LEAVINGS:
-                yield from ((taken, key) for taken in self._store.tied(key[1:]))
+                yield from ((taken, key) for taken in ties.of(key[1:], registry.MAX_DUE_A_BLOCK))
             if key != RULES_KEY:  # a policy waits for nothing: every block looks for it by itself
                 yield key, key
 

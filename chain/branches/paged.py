@@ -12,11 +12,10 @@ from sortedcontainers import SortedList
 
 from chain.base.errors import InvariantBroken
 from chain.branches.layers import UNKNOWN, Layer, Rows
-from chain.branches.store import Store, Tree
+from chain.branches.store import Store, Ties, Tree
 from chain.branches.trees import Hashes, TreeOnDisk
 from chain.register.draft import Changes
 from chain.register.state import WITH_DEADLINES, due_slot
-from chain.register.statekeys import TIED, tied_to
 from chain.tree.stateproof import Proof
 from chain.tree.statetree import StateTree
 
@@ -117,11 +116,8 @@ class PagedStore(Store):
     def due(self, slot: int) -> Iterator[tuple[int, bytes]]:
         return merge(self._due_on_disk(slot), self._agenda.irange(maximum=(slot, b"\xff" * 128)))
 
-    def tied(self, identity: bytes) -> list[bytes]:
-        changed = self._changed.changed
-        stored = [key for key in self._rows.tied(identity) if key not in changed]
-        fresh = (key for key, value in changed.items() if value is not None and key[0] in TIED)
-        return sorted([*stored, *(key for key in fresh if identity in tied_to(key))])
+    def ties(self) -> Ties:
+        return Ties(self._changed.changed, self._rows.tied)
 
     def settle(self, height: int, blocks: int, changes: Changes) -> Tree:
         self._settled.extend((height, self._steps.popleft()) for _ in range(blocks))

@@ -7,8 +7,10 @@ read lately.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sortedcontainers import SortedList
 
@@ -31,6 +33,42 @@ class Tree:
 
     count: int
     pages: Callable[[], Mapping[int, bytes]]
+
+
+def _nothing(_identity: bytes, _limit: int) -> Sequence[bytes]:
+    return ()
+
+
+class Ties:
+    """What goes where somebody leaves (:func:`~chain.register.statekeys.tied_to`), while a state does not change.
+
+    ``changed`` are the entries in memory, None for those that are gone; ``stored`` gives the first keys of a member on
+    disk, ascending.  Memory is looked through once, however many leave, and no more is read than a block works off,
+    however much a member leaves behind: who has a hundred thousand ratings is forgotten over fifty blocks.
+    """
+
+    def __init__(
+        self,
+        changed: Mapping[bytes, bytes | None],
+        stored: Callable[[bytes, int], Sequence[bytes]] = _nothing,
+    ) -> None:
+        self._changed = changed
+        self._stored = stored
+
+    def of(self, identity: bytes, limit: int) -> list[bytes]:
+        """The first ``limit`` keys that go where ``identity`` leaves, ascending."""
+        here = self._by_identity.get(identity, ())
+        stored = (key for key in self._stored(identity, limit + len(here)) if key not in self._changed)
+        return sorted([*stored, *(key for key in here if self._changed[key] is not None)])[:limit]
+
+    @cached_property
+    def _by_identity(self) -> Mapping[bytes, list[bytes]]:
+        found: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        for key in self._changed:
+            if key[0] in TIED:
+                for identity in {*tied_to(key)}:
+                    found[identity].append(key)
+        return found
 
 
 class Store(ABC):
@@ -67,8 +105,8 @@ class Store(ABC):
         """What falls due up to ``slot``, by slot and key; nothing may change while it is drawn."""
 
     @abstractmethod
-    def tied(self, identity: bytes) -> list[bytes]:
-        """The keys that go where ``identity`` leaves (:func:`~chain.register.statekeys.tied_to`), ascending."""
+    def ties(self) -> Ties:
+        """What goes where somebody leaves; nothing may change while it is asked."""
 
     @abstractmethod
     def settle(self, height: int, blocks: int, changes: Changes) -> Tree | None:
@@ -115,9 +153,9 @@ class MemoryStore(Store):
                 return
             yield due, key
 
-    def tied(self, identity: bytes) -> list[bytes]:
+    def ties(self) -> Ties:
         """Looks at every key that there is: somebody leaves more seldom than anything else happens."""
-        return sorted(key for key in self.entries if key[0] in TIED and identity in tied_to(key))
+        return Ties(self.entries)
 
     def settle(self, height: int, blocks: int, changes: Changes) -> None:
         return None

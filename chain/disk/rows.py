@@ -20,8 +20,8 @@ _ENTRIES = "SELECT key, value FROM state WHERE key"
 _PAGES = "SELECT k, v FROM page WHERE k"
 _KEYS = "SELECT key FROM state WHERE key > ? ORDER BY key LIMIT ?"
 _DUE = "SELECT slot, key FROM agenda WHERE (slot, key) > (?, ?) AND slot <= ? ORDER BY slot, key LIMIT ?"
-_UNDER = "SELECT key FROM state WHERE key >= ? AND key < ?"
-_GIVEN = "SELECT rating FROM given WHERE rater = ?"
+_UNDER = "SELECT key FROM state WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+_GIVEN = "SELECT rating FROM given WHERE rater = ? ORDER BY rating LIMIT ?"
 
 
 class StoredRows:
@@ -65,11 +65,11 @@ class StoredRows:
         """The next that fall due up to ``slot``, by slot and key."""
         return self._read(_DUE, (*after, slot, count))
 
-    def tied(self, identity: bytes) -> Sequence[bytes]:
-        """The keys that go where ``identity`` leaves: records and ratings about it, and ratings by it."""
-        about = [key for kind in (RECORDS, RATINGS) for (key,) in self._read(_UNDER, bounds(kind + identity))]
-        by = [read_given(identity, rating) for (rating,) in self._read(_GIVEN, (identity,))]
-        return list({*about, *by})
+    def tied(self, identity: bytes, limit: int) -> Sequence[bytes]:
+        """The first keys that go where ``identity`` leaves: records and ratings about it, and ratings by it."""
+        about = [key for kind in (RECORDS, RATINGS) for (key,) in self._read(_UNDER, (*bounds(kind + identity), limit))]
+        by = [read_given(identity, rating) for (rating,) in self._read(_GIVEN, (identity, limit))]
+        return sorted({*about, *by})[:limit]
 
     def close(self) -> None:
         """End the connection."""

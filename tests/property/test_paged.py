@@ -27,7 +27,7 @@ from chain.register.draft import Changes
 from chain.register.entries import Marker, Rating
 from chain.register.registry import genesis_state
 from chain.register.state import encode_entry
-from chain.register.statekeys import marker_key, rating_key
+from chain.register.statekeys import marker_key, rating_key, tied_to
 from tests.support.world import genesis_of
 
 GENESIS = genesis_of(1)
@@ -164,7 +164,10 @@ class Twins:
         assert list(disk.due(FOR_EVER)) == list(memory.due(FOR_EVER))
         assert list(disk.due(20)) == list(memory.due(20))
         for person in range(1, PEOPLE + 1):
-            assert disk.tied(bytes([person]) * 32) == memory.tied(bytes([person]) * 32)
+            for limit in (1, 3, 10_000):
+                tied = memory.ties().of(bytes([person]) * 32, limit)
+                assert disk.ties().of(bytes([person]) * 32, limit) == tied
+                assert tied == sorted(key for key in memory.entries if bytes([person]) * 32 in tied_to(key))[:limit]
         for key in keys_of(memory.entries):
             assert disk.prove(key) == memory.prove(key)
 
