@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from chain.base.errors import OperatorError
@@ -42,6 +43,8 @@ FORMAT = 1
 SHAPE = "testnet.json"
 # Twenty seconds of silence at the default slot: a watcher sees that the network lives.
 HEARTBEAT_SLOTS = 20
+# Linux gives those above to whoever asks for any, other systems those above 49,151.
+NAMED_PORTS = range(10_000, 32_768)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +178,13 @@ def _ports_of(home: Path) -> tuple[int, int]:
 
 
 def free_ports(number: int) -> Sequence[int]:
-    """Ports of loopback that nobody listens on right now, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+    """Ports of loopback that nobody listens on right now, all different.
+
+    None that the system gives to whoever asks for any: such a one may be gone before its node listens, or while it is
+    down.
+    """
+    drawn = random.SystemRandom().sample(NAMED_PORTS, len(NAMED_PORTS))
+    return list(islice(filter(_is_free, drawn), number))
 
 
 def _is_free(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -25,15 +24,11 @@ from p2p.network import TransportConfig
 from p2p.requests import RequestError, Requests
 from tests.support.running import DEADLINE_S, RunningNode, running, starting, wait_for
 from tests.support.world import genesis_of, secret
+from tests.unit.p2p.net import free_address
 
 LISTEN = "/ip4/127.0.0.1/tcp/0"
 IDLERS = 33
 """One more than there are places for strangers."""
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"/ip4/127.0.0.1/tcp/{probe.getsockname()[1]}"
 
 
 def genesis(validators: int) -> Genesis:
@@ -167,8 +162,10 @@ def test_a_node_is_no_tool_against_a_third_party(tmp_path: Path) -> None:
             nursery.start_soon(trio.serve_listeners, hit, listeners)
             claims = [f"/ip4/127.0.0.1/tcp/{listener.socket.getsockname()[1]}" for listener in listeners]
             crowd = Crowd(node, rules)
-            for _ in range(60):  # some leave at once, some after their claims may have been tried
+            for _ in range(60):  # the first leaves when its claims were tried, some when that may be, most at once
                 async with crowd.visit(claims):
+                    if crowd.count == 1:
+                        await until(lambda: bool(hits))
                     await trio.sleep(0.5 * (crowd.count % 4 == 0))
             await until(lambda: len(neighbours(node)) == 0)
             nursery.cancel_scope.cancel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +14,7 @@ import node
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis, load_genesis
 from p2p.local.config import read_config
+from scripts.testnet_parts.homes import free_ports
 from tests.support.commands import exit_code
 from tests.support.running import run_to_end, running, wait_for
 from tests.support.world import Actor
@@ -22,21 +22,6 @@ from tests.support.world import Actor
 HOSTS = [f"127.0.0.{number}" for number in range(1, 5)]
 # When operators agree on a network they have days.  A test has less, and must not be late.
 EARLIER_MS = 3_600_000
-
-
-def free_port() -> int:
-    """One that is free on all four addresses."""
-    while True:
-        with ExitStack() as stack:
-            taken = [stack.enter_context(socket.socket()) for _ in HOSTS]
-            taken[0].bind((HOSTS[0], 0))
-            port: int = taken[0].getsockname()[1]
-            try:
-                for host, other in zip(HOSTS[1:], taken[1:], strict=True):
-                    other.bind((host, port))
-            except OSError:
-                continue
-            return port
 
 
 def join_options(host: str, port: int, home: Path) -> list[str]:
@@ -53,7 +38,7 @@ def move_to(host: str, home: Path) -> None:
 
 def found_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Genesis, list[Path]]:
     """Type all of it an hour ago, so that the network begins just now: the genesis, and four homes."""
-    port, began_ms = free_port(), time.time_ns() // 1_000_000
+    (port,), began_ms = free_ports(1), time.time_ns() // 1_000_000
     monkeypatch.setattr("p2p.clocks.wall_ms", lambda: began_ms - EARLIER_MS)
     plan, genesis, homes = folder / "plan.json", folder / "genesis.json", [folder / host for host in HOSTS]
     assert exit_code(node.main, ["genesis", "new", str(plan), "--name", "city", "--start", "+1h"]) == 0
@@ -83,7 +68,7 @@ def test_four_organisations_found_a_network(tmp_path: Path, monkeypatch: pytest.
 def test_a_node_waits_until_its_network_begins(tmp_path: Path) -> None:
     """Each command as a process of its own."""
     plan, entry, genesis, home = (tmp_path / name for name in ("plan.json", "entry.json", "genesis.json", "home"))
-    port = free_port()
+    (port,) = free_ports(1)
     for words in (
         ["new", str(plan), "--name", "city", "--start", "+1d", "--tolerates", "0"],
         ["join", str(plan), str(entry), *join_options("127.0.0.1", port, home)],
@@ -96,7 +81,7 @@ def test_a_node_waits_until_its_network_begins(tmp_path: Path) -> None:
     assert run_to_end("init", "--home", str(home), "--genesis", str(genesis)).returncode == 0
     move_to("127.0.0.1", home)
     with running(home) as waiting:
-        wait_for(lambda: "its network has not begun; signs from" in waiting.log(), "it says so in its log")
+        waiting.wait_said("its network has not begun; signs from")
         status = waiting.status()
         assert (status["silent_why"], status["signs_again"]) == ("its network has not begun", shown["begins"])
         assert waiting.submit([Actor(load_genesis(genesis), 1_000).sign(Enrol())]) == [None]

@@ -23,6 +23,7 @@ from chain.consensus.headers import sign_header
 from chain.consensus.statements import NO_TAG
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis
+from chain.protocol.admission import MAX_ATTESTED_AHEAD
 from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, MAX_BATCH_BYTES, Announcement, RawItems, Status
 from p2p import handshake
 from p2p.frames import LIBRARY_ERRORS
@@ -139,9 +140,12 @@ async def flood_of_announcements(target: Target) -> None:
 
 async def forgeries_on_the_relay(target: Target) -> None:
     """Attestations by a validator's name that it signed for another network; and what is none."""
-    height = target.node.status()["height"] + 8
-    foreign = sign_attestation(secret(1), bytes(32), tag=NO_TAG, tip=bytes(32), height=height, mhg=0, mhp=0)
-    for item in (foreign.raw, foreign.raw[:-1], b"\xc1", b"\xff" * 100):
+
+    def foreign() -> bytes:
+        height = target.node.status()["height"] + MAX_ATTESTED_AHEAD // 2
+        return sign_attestation(secret(1), bytes(32), tag=NO_TAG, tip=bytes(32), height=height, mhg=0, mhp=0).raw
+
+    for item in (foreign, lambda: foreign()[:-1], lambda: b"\xc1", lambda: b"\xff" * 100):
         async with open_transport(target.config()) as transport:
 
             async def hear(_peer_id: str, _items: Sequence[bytes]) -> Collection[bytes]:
@@ -151,7 +155,7 @@ async def forgeries_on_the_relay(target: Target) -> None:
             transport.relay.serve(hear, lambda: {str(target.peer_id)})
             transport.start()
             await until(lambda: bool(transport.peers.connected()))
-            transport.relay.send([item])
+            transport.relay.send([item()])
             await target.until_banned(transport.peer_id)
 
 

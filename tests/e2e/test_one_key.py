@@ -20,7 +20,7 @@ from chain.disk.database import DATABASE
 from chain.disk.reader import Reader
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home
-from tests.support.running import RunningNode, run_to_end, running, wait_for
+from tests.support.running import DEADLINE_S, RunningNode, run_to_end, running, wait_for
 from tests.support.world import Actor, genesis_of, secret
 
 KEY = secret(2).public
@@ -80,7 +80,7 @@ class Pair:
 
 def stop(node: RunningNode) -> None:
     node.process.send_signal(signal.SIGTERM)
-    assert node.process.wait(60) == 0
+    assert node.process.wait(DEADLINE_S) == 0
 
 
 @pytest.fixture
@@ -112,9 +112,9 @@ def test_a_validator_moves_to_another_machine(pair: Pair, tmp_path: Path) -> Non
     # The old machine follows, and signs nothing more, though it is wanted.
     with pair.second("second") as node:
         assert node.status()["validator"] is False
-        assert "its signing state left this home" in node.log()
-        pair.submit()
+        node.wait_said("its signing state left this home")
         before = node.status()
+        pair.submit()
         wait_for(lambda: node.status()["height"] > before["height"] + 2, "it follows, past slots of its own")
     old_headers = pair.headers("second")["second"]
 
@@ -149,7 +149,7 @@ def test_of_a_copied_home_only_one_goes_on_signing(pair: Pair) -> None:
             pair.make_final("the original signs on beside its copy", original)
             assert copy.status()["peers"] == 0  # the others talk to one of both
             stop(original)
-            wait_for(lambda: "this node says no more" in copy.log(), "the copy noticed")
+            copy.wait_said("this node says no more")
 
             # then it signs nothing, though nothing becomes final without it
             before = copy.status()

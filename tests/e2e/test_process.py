@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -62,7 +62,7 @@ def test_a_changed_configuration_is_read_again(solo: Path) -> None:
     with running(solo) as node:
         (solo / "config.toml").write_text(replace(LOCAL, log_level="debug", max_peers=3).to_toml(), encoding="utf-8")
         node.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: "configuration_read" in node.log(), "the node says so")
+        node.wait_said("configuration_read")
         node.process.terminate()
         assert node.process.wait(DEADLINE_S) == 0
     assert "changed=log_level max_peers" in node.log().replace("'", "")
@@ -188,8 +188,8 @@ def test_a_log_that_nobody_reads_stops_neither_the_node_nor_its_end(solo: Path) 
     reader, writer = os.pipe()
     fill(writer)
     with logging_to(solo, writer) as (process, url):
-        first = httpx.get(url + "/heads", trust_env=False).json()["heads"]
-        wait_for(lambda: len(httpx.get(url + "/heads", trust_env=False).json()["heads"]) > len(first), "it goes on")
+        first = len(heads(url))
+        wait_for(lambda: len(heads(url)) > first, "it goes on")
         process.terminate()
         assert process.wait(DEADLINE_S) == 0
     os.close(writer)
@@ -204,8 +204,17 @@ def test_a_node_that_cannot_log_at_all_goes_on_and_counts(solo: Path) -> None:
         assert process.wait(DEADLINE_S) == 0
 
 
+def ask(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=DEADLINE_S, trust_env=False)
+
+
+def heads(url: str) -> list[dict[str, Any]]:
+    moves: list[dict[str, Any]] = ask(url + "/heads").json()["heads"]
+    return moves
+
+
 def lost_lines(url: str) -> float:
-    lines = httpx.get(url + "/metrics", trust_env=False).text.splitlines()
+    lines = ask(url + "/metrics").text.splitlines()
     return float(
         next(line for line in lines if line.startswith('goodfaith_log_lines_lost_total{why="unread"}')).split()[1]
     )

@@ -139,7 +139,7 @@ class Testnet:
             log = (home.parent / f"{home.name}.log").read_text(encoding="utf-8")
             assert "equivocation" not in log
             assert "Traceback" not in log
-        assert all(status["validator"] and not status["silent"] for status in self.status())
+        self.until(lambda: all(each["validator"] and not each["silent"] for each in self.status()), "all four lead")
 
 
 @pytest.fixture
@@ -239,5 +239,5 @@ def test_more_than_are_tolerated(testnet: Testnet, tmp_path: Path, lost: tuple[i
     assert all(status["finalized_height"] > restart["height"] >= final for status in testnet.status())
     for number in range(4):
         testnet.until_made_by(number)
-    assert all(status["stalled"] is None for status in testnet.status())
+    testnet.until(lambda: all(status["stalled"] is None for status in testnet.status()), "all know that it goes on")
     testnet.check_nobody_is_to_blame()

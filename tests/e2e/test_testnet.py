@@ -35,6 +35,8 @@ from tests.support.world import Actor
 
 SAMPLE = ROOT / "scripts" / "data" / "bitcoin-otc-sample.csv.gz"
 SAMPLE_TRANSACTIONS = 1_500
+# From its first block until all is final is time enough to be interrupted.
+SLOW = ("--slot-ms", "5000", "--nodes", "2")
 
 
 class Running:
@@ -67,11 +69,11 @@ class Running:
         return facts
 
     def status(self, index: int) -> dict[str, Any]:
-        """``GET /status``; the same keys with zeros while the node does not answer."""
+        """``GET /status``; some of its keys with zeros while the node does not run."""
         facts = self.facts(index)
         if facts is not None:
             try:
-                status: dict[str, Any] = httpx.get(facts["http"] + "/status", timeout=10, trust_env=False).json()
+                status: dict[str, Any] = ask(facts["http"] + "/status").json()
             except httpx.HTTPError:
                 pass
             else:
@@ -90,6 +92,10 @@ class Running:
 
     def assert_nothing_left(self) -> None:
         wait_for(lambda: not any(_is_alive(pid) for pid in self.pids), "every node has ended")
+
+
+def ask(url: str, method: str = "GET", **options: Any) -> httpx.Response:
+    return httpx.request(method, url, timeout=DEADLINE_S, trust_env=False, **options)
 
 
 def _is_alive(pid: int) -> bool:
@@ -251,7 +257,7 @@ def test_a_killed_testnet_leaves_no_process_and_can_be_resumed(tmp_path: Path) -
 
 
 def test_ctrl_c_in_mid_replay_stops_every_node_and_says_130(tmp_path: Path) -> None:
-    with testnet(tmp_path / "net", "--slot-ms", "1000", "--nodes", "2") as running:
+    with testnet(tmp_path / "net", *SLOW) as running:
         running.wait_ready(2)
         wait_for(lambda: running.status(0)["transactions"] > 0, "the replay is under way")
         code, report = running.interrupt()
@@ -273,8 +279,7 @@ testnet.main()
 
 
 def test_a_second_signal_kills_nodes_that_do_not_stop(tmp_path: Path) -> None:
-    shape = ("--slot-ms", "1000", "--nodes", "2")
-    with testnet(tmp_path / "net", *shape, program=("-c", PATIENT)) as running:
+    with testnet(tmp_path / "net", *SLOW, program=("-c", PATIENT)) as running:
         running.wait_ready(2)
         wait_for(lambda: running.status(0)["transactions"] > 0, "the replay is under way")
         willing, stubborn = (running.now(index)["pid"] for index in range(2))
@@ -324,9 +329,7 @@ def _keep_busy(running: Running, actors: Iterator[Actor]) -> dict[str, Any]:
     if status["transactions"] == status["final_transactions"]:
         body = encode((next(actors).sign(Enrol()).raw,))
         headers = {"content-type": "application/msgpack"}
-        httpx.post(
-            running.now(0)["http"] + "/transactions", content=body, headers=headers, timeout=10, trust_env=False
-        ).raise_for_status()
+        ask(running.now(0)["http"] + "/transactions", "POST", content=body, headers=headers).raise_for_status()
     return status
 
 
@@ -347,8 +350,11 @@ def test_a_network_cut_apart_for_sixty_slots_ends_on_one_chain(tmp_path: Path, g
         for group in groups:
             for index in group:
                 _partition(running, index, "POST", {"peer_ids": [ids[other] for other in set(range(4)) - group]})
-        cut = running.status(3)
+        cut, seqs = running.status(3), [max(head["seq"] for head in _heads(running, index)) for index in range(4)]
         wait_for(lambda: running.status(3)["slot"] > cut["slot"] + 60, "sixty slots pass")
+        for group in groups:
+            if group != {3}:  # one validator alone may have nothing to make a block of
+                wait_for(partial(_has_made, running, group, seqs), "each side goes its own way")
         assert running.status(0)["head_id"] != running.status(3)["head_id"]
         for index in range(4):
             _partition(running, index, "DELETE", None)
@@ -356,11 +362,20 @@ def test_a_network_cut_apart_for_sixty_slots_ends_on_one_chain(tmp_path: Path, g
         code, report = running.interrupt()
     assert code == 0
     assert report["agree"] is True
-    assert report["reorgs"] >= 1 or groups[1] == {3}  # one validator alone may have had nothing to make a block of
+    assert report["reorgs"] >= 1 or groups[1] == {3}
     assert report["submitted"] == report["final"] > SAMPLE_TRANSACTIONS
     running.assert_nothing_left()
 
 
+def _heads(running: Running, index: int, after: int = 0) -> list[dict[str, Any]]:
+    heads: list[dict[str, Any]] = ask(f"{running.now(index)['http']}/heads?after={after}").json()["heads"]
+    return heads
+
+
+def _has_made(running: Running, group: set[int], seqs: Sequence[int]) -> bool:
+    return any(head["made_here"] for index in group for head in _heads(running, index, seqs[index]))
+
+
 def _partition(running: Running, index: int, method: str, document: dict[str, Any] | None) -> None:
     url = running.now(index)["http"] + "/partition"
-    httpx.request(method, url, json=document, timeout=10, trust_env=False).raise_for_status()
+    ask(url, method, json=document).raise_for_status()

@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis
 from p2p.client import announced
@@ -81,6 +79,6 @@ def work_for(node: RunningNode, rules: Genesis) -> Iterator[None]:
 
 def mesh_of(node: RunningNode) -> float:
     """How many peers blocks are passed on to."""
-    found = _MESH.search(httpx.get(node.url + "/metrics", timeout=DEADLINE_S, trust_env=False).text)
+    found = _MESH.search(node.ask("/metrics").text)
     assert found is not None
     return float(found[1])

@@ -64,8 +64,15 @@ class RunningNode:
     def log(self) -> str:
         return (self.home.parent / f"{self.home.name}.log").read_text(encoding="utf-8")
 
+    def wait_said(self, text: str) -> None:
+        """Wait until this is in its log, which is written beside what it does, and maybe after it was seen."""
+        wait_for(lambda: text in self.log(), f"{text!r} in {self.home}.log")
+
+    def ask(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=DEADLINE_S, trust_env=False, verify=False, **options)
+
     def get(self, path: str) -> Any:
-        return httpx.get(self.url + path, timeout=DEADLINE_S, trust_env=False, verify=False).json()
+        return self.ask(path).json()
 
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = self.get("/status")

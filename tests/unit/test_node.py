@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +31,7 @@ from p2p.local.keyfile import write_key
 from p2p.network import Transport
 from tests.support.forge import Forge
 from tests.support.world import Actor, genesis_of, secret
+from tests.unit.p2p.net import free_address
 
 
 class Silence:
@@ -231,9 +231,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def test_two_nodes_run_inside_one_program(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), logging.getLogger().handlers[:]
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    first, second = embedded(tmp_path, listen=f"/ip4/127.0.0.1/tcp/{port}")
+    first, second = embedded(tmp_path, listen=free_address())
     async with open_node(first) as validator, open_node(second) as observer:
         await submit(validator, Actor(first.genesis, 100).sign(Enrol()))
         await until(lambda: observer.engine.chain.finalized.height >= 1)

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgpack
 
-from tests.foreign.go.golib import Host, Stream
+from tests.foreign.go.golib import GoError, Host, Stream
 
 REFUSED = "/goodfaith/refused/1"
 OK = b"\x00"
@@ -71,11 +71,23 @@ class Observer:
         self._host.serve(REFUSED, sent_away)
         self._blocks = self._host.join(prefix + "blocks")
         Thread(target=self._listen, daemon=True).start()
-        self._peer = self._host.connect(address)
+        self._address = address
+        self._peer = self.meet()
         _addresses, status = msgpack.unpackb(self._ask("hello", greeting))
         say("greeted", id=self._host.id, height=msgpack.unpackb(status)[1])
         self._host.ping(self._peer)
         say("pinged")
+
+    def meet(self) -> str:
+        """Dial the node where it is not connected, until it is; who that is.
+
+        go-libp2p gives up after seconds, and so does a node that hears nothing of a peer: too soon for a busy machine.
+        """
+        while True:
+            try:
+                return self._host.connect(self._address)
+            except GoError:
+                time.sleep(EVERY_S)
 
     def _serve(self, name: str, reply: bytes) -> None:
         """Answer whatever is asked under a name with the same."""
@@ -112,6 +124,7 @@ class Observer:
         """The same on and on."""
         topic = self._host.join(self._prefix + name) if name != "blocks" else self._blocks
         while True:
+            self.meet()
             if self._peer in topic.peers():
                 topic.publish(data)
             time.sleep(EVERY_S)
@@ -136,6 +149,7 @@ def main(address: str, prefix: str, chain_id: str, topic: str = "", data: str = 
     if topic:
         observer.publish(topic, bytes.fromhex(data))
     while True:
+        observer.meet()
         time.sleep(EVERY_S)
 
 

@@ -38,19 +38,23 @@ const prefix = wire.prefixOf(chainId)
 const topic = prefix + 'blocks'
 const say = (event, facts = {}) => console.log(JSON.stringify({ event, ms: Math.round(performance.now()), ...facts }))
 
+// What js-libp2p gives up after seconds takes longer where the machine does much else.
+const timeout = 300_000
 const node = await createLibp2p({
   transports: [tcp()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
+  connectionManager: { dialTimeout: timeout, addressDialTimeout: timeout, inboundStreamProtocolNegotiationTimeout: timeout, outboundStreamProtocolNegotiationTimeout: timeout },
+  connectionMonitor: { enabled: false },
   services: {
-    identify: identify(),
-    ping: ping(),
+    identify: identify({ timeout }),
+    ping: ping({ timeout }),
     pubsub: gossipsub({ globalSignaturePolicy: 'StrictSign', msgIdFn: ({ topic, data }) => wire.messageId(topic, data), allowPublishToZeroTopicPeers: true })
   }
 })
 const requests = new wire.Requests(node, prefix)
 const peer = multiaddr(address)
-const seen = { gossiped: 0, fetched: 0, attested: 0, final: 0, isProven: false, isFetching: false }
+const seen = { gossiped: 0, fetched: 0, attested: 0, final: 0, isProven: false, isFetching: false, isMeeting: false }
 let votes = votesOf(genesis, chainId)
 
 // What any peer may ask of us, and what it may tell.
@@ -70,7 +74,7 @@ await node.handle('/goodfaith/refused/1', async (stream) => {
 })
 
 node.services.pubsub.addEventListener('message', ({ detail }) => {
-  if (detail.topic === topic) heard(detail.data).catch(fail)
+  if (detail.topic === topic) heard(detail.data).catch(away)
 })
 
 async function heard (data) {
@@ -134,6 +138,13 @@ async function finish () {
   process.exit(0)
 }
 
+// Where the connection was lost in the middle, the next block is another try.
+function away (error) {
+  if (!(error instanceof wire.Away)) fail(error)
+  seen.isFetching = false
+  say('away', { why: error.message })
+}
+
 function fail (error) {
   say('failed', { why: error.stack })
   process.exit(2)
@@ -143,12 +154,25 @@ process.on('unhandledRejection', fail)
 process.on('uncaughtException', fail)
 
 node.addEventListener('peer:identify', ({ detail }) => say('identified', { agent: detail.agentVersion, protocols: detail.protocols.length, addresses: detail.listenAddrs.map(String) }))
-node.addEventListener('peer:disconnect', () => say('disconnected'))
+node.addEventListener('peer:disconnect', () => {
+  say('disconnected')
+  meet()
+})
 node.services.pubsub.subscribe(topic)
-await node.dial(peer)
-try {
-  const [, status] = decode(await requests.ask(peer, 'hello', wire.hello(wire.nothing(chainId))))
-  say('greeted', wire.readStatus(status))
-} catch (error) {
-  say('not greeted', { why: error.message }) // it is about to say why
+await meet()
+
+// A node that is busy for too long is lost, and dialled again, as peers do.
+async function meet () {
+  if (seen.isMeeting) return
+  seen.isMeeting = true
+  try {
+    await node.dial(peer)
+    const [, status] = decode(await requests.ask(peer, 'hello', wire.hello(wire.nothing(chainId))))
+    say('greeted', wire.readStatus(status))
+  } catch (error) {
+    say('not greeted', { why: error.message }) // it is about to say why
+    setTimeout(() => node.getPeers().length || meet(), 1_000)
+  } finally {
+    seen.isMeeting = false
+  }
 }

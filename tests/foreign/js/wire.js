@@ -47,9 +47,14 @@ function first (buffer) {
   return null
 }
 
+// A peer that does not answer, or not now.
+export class Away extends Error {}
+
 export function bodyOf (reply) {
   check(reply.length && reply[0] < STATUSES.length, 'a reply without a known status')
-  if (reply[0] !== 0) throw new Error(`the peer says ${STATUSES[reply[0]]}: ${text(reply.subarray(1))}`)
+  const why = `the peer says ${STATUSES[reply[0]]}: ${text(reply.subarray(1))}`
+  if (STATUSES[reply[0]] === 'busy') throw new Away(why)
+  if (reply[0] !== 0) throw new Error(why)
   return reply.subarray(1)
 }
 
@@ -60,13 +65,17 @@ export class Requests {
   }
 
   async ask (peer, name, request) {
+    return bodyOf(await this.replyTo(peer, name, request).catch((error) => { throw new Away(`${name}: ${error.message}`) }))
+  }
+
+  async replyTo (peer, name, request) {
     const stream = await this.node.dialProtocol(peer, this.prefix + name)
     stream.send(frame(request))
     for await (const reply of frames(stream)) {
       await stream.close()
-      return bodyOf(reply)
+      return reply
     }
-    throw new Error(`no reply to ${name}`)
+    throw new Error('no reply')
   }
 
   async serve (name, answer) {

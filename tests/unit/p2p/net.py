@@ -21,6 +21,7 @@ from p2p.host import GuardedHost, open_host
 from p2p.network import Transport, TransportConfig, open_transport
 from p2p.peers import PeerSettings
 from p2p.requests import Requests
+from scripts.testnet_parts.homes import free_ports
 
 PATIENCE_S = 60.0
 """For conditions that come true at once on an idle machine."""
@@ -29,6 +30,12 @@ GENESIS = b"\x11" * 32
 MESHSUB = TProtocol("/meshsub/1.1.0")
 PREFIX = TransportConfig(seed=b"", genesis_id=GENESIS).prefix
 QUICK_PINGS = PeerSettings(ping_interval_s=0.1, ping_timeout_s=0.5)
+
+
+def free_address() -> str:
+    """A multiaddr of loopback at which nobody listens."""
+    (port,) = free_ports(1)
+    return f"/ip4/127.0.0.1/tcp/{port}"
 
 
 def seed_of(number: int) -> bytes:

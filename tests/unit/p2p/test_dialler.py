@@ -16,7 +16,7 @@ from p2p.addresses import PeerAddress, read_address
 from p2p.hearsay import MAX_IN_VAIN, Hearsay
 from p2p.host import open_host
 from p2p.requests import Requests
-from tests.unit.p2p.net import PREFIX, NetNode, announce, peer_id_of, running, seed_of, until
+from tests.unit.p2p.net import PREFIX, NetNode, announce, free_address, peer_id_of, running, seed_of, until
 
 
 @pytest.fixture
@@ -143,10 +143,9 @@ async def test_a_name_that_stands_for_nothing_is_said(
 
 
 async def test_a_name_that_stands_for_this_node_itself_is_said_and_harmless(said: Callable[[], list[str]]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    own = f"/dns4/localhost/tcp/{port}/p2p/{peer_id_of(2)}"
-    async with running(1, listen=(f"/ip4/127.0.0.1/tcp/{port}",), bootstrap=(own,)) as node, running(3) as friend:
+    listen = free_address()
+    own = f"{listen.replace('/ip4/127.0.0.1/', '/dns4/localhost/')}/p2p/{peer_id_of(2)}"
+    async with running(1, listen=(listen,), bootstrap=(own,)) as node, running(3) as friend:
         await until(said)
         assert "this node itself answers there" in said()[0]
         friend.transport.peers._book.add(read(node.address), trio.current_time())

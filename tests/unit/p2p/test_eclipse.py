@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,10 @@ from p2p.book import MAX_ADDRESSES
 from p2p.frames import LIBRARY_ERRORS
 from p2p.peers import PeerSettings
 from p2p.requests import RequestError
-from tests.unit.p2p.net import NetNode, announce, peer_id_of, running, until
+from tests.unit.p2p.net import NetNode, announce, free_address, peer_id_of, running, until
 
 STRANGERS = 8
 SETTINGS = PeerSettings(max_peers=4, max_strangers=4)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def knock(number: int, node: NetNode) -> None:
@@ -38,7 +31,7 @@ async def knock(number: int, node: NetNode) -> None:
 
 async def test_a_restarted_node_reaches_those_that_it_knew_past_strangers_in_every_place(tmp_path: Path) -> None:
     life: dict[str, Any] = {
-        "listen": (f"/ip4/127.0.0.1/tcp/{free_port()}",),
+        "listen": (free_address(),),
         "book": tmp_path / "peers.json",
         "peers": SETTINGS,
     }

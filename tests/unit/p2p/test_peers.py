@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from p2p.requests import RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
     QUICK_PINGS,
+    free_address,
     impostor,
     mesh_of,
     meshed,
@@ -24,12 +24,6 @@ from tests.unit.p2p.net import (
     stranger,
     until,
 )
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"/ip4/127.0.0.1/tcp/{probe.getsockname()[1]}"
 
 
 async def test_two_peers_greet_each_other_at_once() -> None:

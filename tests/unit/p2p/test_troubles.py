@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,7 +14,7 @@ from libp2p.transport.exceptions import OpenConnectionError
 
 from p2p.book import Contact
 from p2p.troubles import Troubles, why_not_dialled
-from tests.unit.p2p.net import GENESIS, peer_id_of, running, until
+from tests.unit.p2p.net import GENESIS, free_address, peer_id_of, running, until
 
 FOREIGN = b"\x22" * 32
 Said = Callable[[], list[str]]
@@ -26,11 +25,6 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[Said]:
     """What was said of peers that were not reached, or are reached again."""
     with caplog.at_level(logging.INFO, "p2p.troubles"):
         yield lambda: [item.getMessage() for item in caplog.records if item.name == "p2p.troubles"]
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"/ip4/127.0.0.1/tcp/{probe.getsockname()[1]}"
 
 
 async def test_an_address_where_nobody_listens_is_named_and_so_is_its_end(said: Said) -> None:

@@ -101,8 +101,17 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
             open_testnet(tmp_path, ANY)
 
 
-def test_free_ports_are_all_different() -> None:
-    assert len(set(free_ports(20))) == 20
+def test_free_ports_are_all_different_and_none_that_the_system_gives_to_others_meanwhile() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    assert max(ports) < 32_768  # net.ipv4.ip_local_port_range
+
+
+def test_a_port_that_is_taken_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    (taken, free) = free_ports(2)
+    monkeypatch.setattr("scripts.testnet_parts.homes.NAMED_PORTS", (taken, free))
+    with socket.create_server(("127.0.0.1", taken)):
+        assert free_ports(1) == [free]
 
 
 def test_a_testnet_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

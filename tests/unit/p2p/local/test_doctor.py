@@ -32,7 +32,7 @@ from p2p.local.keyfile import rewrite_key, write_key
 from p2p.local.passphrase import ASKED
 from tests.support.commands import exit_code
 from tests.support.world import genesis_of, secret
-from tests.unit.p2p.net import until
+from tests.unit.p2p.net import free_address, until
 from tests.unit.p2p.test_client import STATUS_OF_A_NODE
 
 LOCAL = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0")
@@ -272,10 +272,8 @@ def test_a_peer_that_does_not_answer_is_a_finding() -> None:
 
 
 async def test_peers_say_where_they_would_dial_a_node(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     genesis = genesis_of(1, genesis_time_ms=time.time_ns() // 1_000_000)
-    create_home(tmp_path / "one", genesis, secret(1).seed, replace(LOCAL, listen=[f"/ip4/127.0.0.1/tcp/{port}"]))
+    create_home(tmp_path / "one", genesis, secret(1).seed, replace(LOCAL, listen=[free_address()]))
     async with open_node(load_home(tmp_path / "one")) as one:
         where = f"{one.transport.listen_addresses[0]}"
         create_home(tmp_path / "two", genesis, secret(2).seed, replace(LOCAL, peers=[where]))
