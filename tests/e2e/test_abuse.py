@@ -6,13 +6,19 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
 
+import httpx
 import psutil
 import pytest
 import trio
 
+from chain.base.errors import Reason
 from chain.content.actions import Enrol
+from chain.content.genesis import Genesis
 from chain.protocol.messages import Status
 from p2p.client import PEERS
 from p2p.host import MAX_HANDSHAKES
@@ -25,6 +31,8 @@ from scripts.abuse_parts.target import Target, until_thrown_out, visit
 from scripts.testnet_parts.homes import free_ports
 from tests.support.running import DEADLINE_S, RunningNode, starting, wait_for
 from tests.support.world import Actor, genesis_of, secret
+
+T = TypeVar("T")
 
 VALIDATORS = 4
 SLOT_MS = 400
@@ -40,16 +48,41 @@ OTHER_FILES = 100
 MAX_GROWTH_BYTES = 150_000_000
 
 
+class Besieged(RunningNode):
+    """A node at whose HTTP face may be a crowd: whoever comes to it may have to come again."""
+
+    def ask(self, path: str, **options: Any) -> httpx.Response:
+        return until_heard(partial(super().ask, path, **options))
+
+    def offer(self, genesis: Genesis, numbers: Iterator[int]) -> None:
+        """Something for its next block; where its pool is full, it has enough."""
+        outcomes = until_heard(lambda: self.submit([Actor(genesis, next(numbers)).sign(Enrol())]))
+        assert outcomes[0] is None or outcomes[0]["reason"] == Reason.POOL_FULL.code
+
+
+def until_heard(ask: Callable[[], T]) -> T:
+    """What was asked, once the crowd lets it be asked."""
+    heard: list[T] = []
+
+    def is_heard() -> bool:
+        with suppress(httpx.TransportError):
+            heard.append(ask())
+        return bool(heard)
+
+    wait_for(is_heard, "its HTTP face answers", RETRY_S)
+    return heard[0]
+
+
 class Network:
     """The validators; the first one is attacked."""
 
-    def __init__(self, nodes: Sequence[RunningNode]) -> None:
+    def __init__(self, nodes: Sequence[Besieged]) -> None:
         self.nodes = nodes
         self.genesis = Target(nodes[0].home).genesis
         self.peer_ids = {peer_id_of(secret(number + 1).seed) for number in range(VALIDATORS)}
         self.processes = [psutil.Process(node.process.pid) for node in nodes]
         self.rss = self.processes[0].memory_info().rss
-        self._actors = 10_000
+        self._numbers = count(10_000)
 
     def target(self) -> Target:
         """The first validator; the attacker stole the key of the second."""
@@ -62,7 +95,7 @@ class Network:
 
         def each_made_one() -> bool:
             for node in awaited[:]:
-                self._give_work(node)
+                node.offer(self.genesis, self._numbers)
                 if any(head["made_here"] for head in node.get(f"/heads?after={seqs[node]}")["heads"]):
                     awaited.remove(node)
             return not awaited
@@ -71,14 +104,10 @@ class Network:
         height = max(node.status()["height"] for node in self.nodes)
 
         def is_final() -> bool:
-            self._give_work(self.nodes[0])
+            self.nodes[0].offer(self.genesis, self._numbers)
             return all(node.status()["finalized_height"] >= height for node in self.nodes)
 
         wait_for(is_final, "it is final", SLOT_MS / 1_000)
-
-    def _give_work(self, node: RunningNode) -> None:
-        self._actors += 1
-        assert node.submit([Actor(self.genesis, self._actors).sign(Enrol())]) == [None]
 
     def require_health(self) -> None:
         """Nothing died, grew, or turned against an honest peer."""
@@ -115,7 +144,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
                 ban_s=BAN_S,
             )
             create_home(path / f"node{number}", genesis, secret(number + 1).seed, config)
-            nodes.append(stack.enter_context(starting(path / f"node{number}")))
+            node = stack.enter_context(starting(path / f"node{number}"))
+            nodes.append(Besieged(node.home, node.process))
         for node in nodes:
             node.wait_ready()
         told = VALIDATORS - 1

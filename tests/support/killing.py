@@ -15,7 +15,7 @@ from chain.disk import database
 _CONTEXT = multiprocessing.get_context("fork")
 # Steps of SQLite's own machine that count as one.
 _SQLITE_STEPS = 200
-DEADLINE_S = 120
+DEADLINE_S = 300
 
 
 def count_steps(work: Callable[[], object]) -> int:

@@ -61,7 +61,7 @@ class SlowStorage(Storage):
 
     def commit(self, commits: Sequence[Commit]) -> None:
         self.asked.set()
-        assert self.go_on.wait(60)
+        assert self.go_on.wait(PATIENCE_S)
         if self.is_broken:
             raise OperatorError("the disk is full")
         super().commit(commits)
@@ -160,7 +160,7 @@ async def test_a_transaction_is_located(home: Path, monkeypatch: pytest.MonkeyPa
         # The first goes into the block of this hour, the second waits for the next one, the third is never sent.
         for transaction in enrolments[:2]:
             await node.post(Submitted((transaction,)))
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE_S):
             while waiting not in node.engine.mempool:
                 await trio.testing.wait_all_tasks_blocked()
         found = [await node.locate(item) for item in (included, waiting, stranger)]
@@ -203,7 +203,7 @@ async def test_it_proves_where_somebody_stands_once_something_is_final(home: Pat
 
 # ------------------------------------------------------------------------------------------- nodes inside a program
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def embedded(folder: Path, *, slot_ms: int = 200, listen: str = "/ip4/127.0.0.1/tcp/0") -> list[Home]:

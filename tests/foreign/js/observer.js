@@ -69,8 +69,10 @@ await node.handle(prefix + 'attest', async (stream) => {
   }
 })
 await node.handle('/goodfaith/refused/1', async (stream) => {
-  for await (const refusal of wire.frames(stream)) say('refused', wire.readRefusal(refusal))
-  process.exit(1)
+  for await (const refusal of wire.frames(stream)) {
+    say('refused', wire.readRefusal(refusal))
+    process.exit(1) // at once: the stream may not end, but break off
+  }
 })
 
 node.services.pubsub.addEventListener('message', ({ detail }) => {

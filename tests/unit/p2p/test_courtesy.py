@@ -62,7 +62,8 @@ async def test_an_address_that_means_every_interface_is_told_to_nobody() -> None
         assert node.transport.peers.addresses_for("127.0.0.1") == []
 
 
-async def test_who_asks_again_and_again_who_this_is_gets_no_more_answers() -> None:
+async def test_who_asks_again_and_again_who_this_is_gets_no_more_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.courtesy.IDENTIFY_RATE", (1e-9, IDENTIFY_RATE[1]))
     async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
         for _ in range(int(IDENTIFY_RATE[1])):
             await identity_of(node, host)
@@ -86,7 +87,8 @@ async def test_pings_are_echoed_one_after_the_other_on_one_stream_also_in_pieces
             assert echo == payload
 
 
-async def test_who_pings_too_often_is_not_answered_any_more_and_not_blamed() -> None:
+async def test_who_pings_too_often_is_not_answered_any_more_and_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.courtesy.PING_RATE", (1e-9, PING_RATE[1]))
     async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
         stream = await host.new_stream(ID.from_base58(node.peer_id), [PING])
         received = 0

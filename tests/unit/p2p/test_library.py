@@ -20,7 +20,7 @@ from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from chain.protocol.messages import REPLY_BYTES
 from p2p.library import GRANT_BYTES, MAX_NAME_BYTES, MAX_WINDOW_BYTES, PIECES_A_TURN, PromptLock, tame
-from tests.unit.p2p.net import framed, mesh_of, require_service
+from tests.unit.p2p.net import PATIENCE_S, framed, mesh_of, require_service
 
 
 def test_keys_of_other_kinds_are_not_even_read() -> None:
@@ -41,7 +41,7 @@ async def test_a_long_name_ends_a_handshake_before_it_is_read(opening: bytes) ->
     async with mesh_of(2) as (node, friend):
         stream = await trio.open_tcp_stream("127.0.0.1", int(node.address.split("/")[4]))
         await stream.send_all(opening)
-        with trio.fail_after(4):  # before the handshake's own time-out
+        with trio.fail_after(PATIENCE_S / 2):  # before the handshake's own time-out
             try:
                 while await stream.receive_some():
                     pass

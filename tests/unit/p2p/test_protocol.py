@@ -675,6 +675,7 @@ async def test_of_one_slot_two_blocks_are_passed_on_and_of_long_ago_none() -> No
         for block in (*rivals, last):
             await peer.say(BLOCKS, announcement(block))
         await until(lambda: announcement(last) in witness.heard)
+        await until(lambda: len(victim.events(BlockAnnounced)) >= 3)
         heard = [event.announcement.header.id for event in victim.events(BlockAnnounced)]
         assert len(heard) == 3
         assert last.header.id in heard

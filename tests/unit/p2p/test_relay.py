@@ -35,6 +35,12 @@ from tests.unit.p2p.net import (
 PROTOCOL = TProtocol(PREFIX + "attest")
 
 
+@pytest.fixture(autouse=True)
+def _long_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known stays known, however long a test takes."""
+    monkeypatch.setattr(module, "FORGET_S", 10 * PATIENCE_S)
+
+
 class Voice:
     """What a node's relay is given, and what it makes of it: items that begin with ``bad`` are not let in."""
 
@@ -200,6 +206,7 @@ async def test_what_hangs_is_let_go(monkeypatch: pytest.MonkeyPatch, caplog: pyt
         with caplog.at_level(logging.ERROR):
             one.send(b"x")
             await until(lambda: "admitting items takes too long" in caplog.text)
+        monkeypatch.setattr(module, "ADMIT_TIMEOUT_S", PATIENCE_S)
         two.pause.set()
         await require_relay(two, one)
 

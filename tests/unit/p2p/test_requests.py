@@ -15,6 +15,7 @@ from chain.base.errors import InvariantBroken, Reason, Refused
 from p2p.dues import Inquiry
 from p2p.frames import NEGOTIATION, NOT_SUPPORTED
 from p2p.network import open_transport
+from p2p.peers import PeerSettings
 from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
@@ -111,7 +112,12 @@ async def test_what_arrives_of_a_reply_is_told() -> None:
         told: list[tuple[int, int]] = []
         node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
         await friend.transport.requests.ask(
-            node.peer_id, "big", b"", max_response=300_000, timeout_s=9, on_progress=lambda *it: told.append(it)
+            node.peer_id,
+            "big",
+            b"",
+            max_response=300_000,
+            timeout_s=PATIENCE_S,
+            on_progress=lambda *it: told.append(it),
         )
         received = [received for received, size in told if size == 290_001]
         assert received == sorted(received)
@@ -184,7 +190,11 @@ async def test_more_at_once_than_served_is_busy(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_who_asks_too_often_is_turned_away_and_in_the_end_banned() -> None:
-    async with running(1, request_rate=(0.0, 10.0)) as node, running(2, bootstrap=(node.address,)) as friend:
+    silent = PeerSettings(ping_interval_s=10 * PATIENCE_S)  # pings are requests, too
+    async with (
+        running(1, request_rate=(0.0, 10.0)) as node,
+        running(2, bootstrap=(node.address,), peers=silent) as friend,
+    ):
         await until(lambda: node.peer_id in friend.neighbours)
         failures = []
         while node.peer_id in friend.neighbours:

@@ -26,6 +26,7 @@ from p2p.local.home import create_home
 from scripts.inspect_chain import inspect_chain
 from tests.support.asking import answer, ask, mistake, problems
 from tests.support.homes import RecordingDisk, read_only, tamper, write_genesis, write_home
+from tests.support.running import DEADLINE_S
 from tests.support.story import Story, told_story
 from tests.support.world import World, genesis_of, secret
 
@@ -309,7 +310,7 @@ def test_a_running_node_is_neither_disturbed_nor_disturbing(story: Story, damage
 
 def _process(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", str(SCRIPT), *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, **options)
 
 
 def test_it_runs_from_anywhere(story: Story, tmp_path: Path) -> None:
@@ -328,7 +329,7 @@ def test_it_imports_no_network_and_nothing_for_terminals_alone(story: Story) -> 
         "assert result.exit_code == 0, result\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'libp2p', 'trio', 'rich', 'structlog', 'httpx'}))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     assert found.stdout == "[]\n"
 
 
@@ -336,7 +337,7 @@ def test_a_closed_pipe_ends_it_quietly(story: Story) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     command = [sys.executable, str(SCRIPT), "blocks", "--limit", "100", "--home", str(story.home)]
-    found = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, timeout=60, check=False)
+    found = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False)
     os.close(write_end)
     assert (found.returncode, found.stderr) == (EXIT_BROKEN_PIPE, b"")
 
@@ -346,7 +347,9 @@ def test_on_a_terminal_tables_have_colour(story: Story) -> None:
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
     environment.pop("NO_COLOR", None)
     command = [sys.executable, "-W", "error", str(SCRIPT), "top", "--home", str(story.home)]
-    found = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False, env=environment)
+    found = subprocess.run(
+        command, stdout=theirs, stderr=subprocess.PIPE, timeout=DEADLINE_S, check=False, env=environment
+    )
     os.close(theirs)
     shown = os.read(ours, 65_536).decode()
     os.close(ours)

@@ -29,6 +29,7 @@ from scripts.tables import lay_out
 from tests.support.asking import answer, ask, column, mistake
 from tests.support.homes import look_up, tamper
 from tests.support.registered import DIGEST, Told, told_city
+from tests.support.running import DEADLINE_S
 from tests.support.world import Actor, secret
 
 
@@ -206,7 +207,7 @@ def test_without_matplotlib_the_remedy_is_named(told: Told) -> None:
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=True,
         cwd=Path(__file__).parents[3],
     )

@@ -40,7 +40,7 @@ from tests.support.world import Actor, World, genesis_of, secret
 FLIPS = 500
 TRUNCATIONS = 40
 KILLS = 20
-TIMEOUT_S = 60  # for children that hang; nothing waits that long otherwise
+TIMEOUT_S = 300  # for children that hang; nothing waits that long otherwise
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ from chain.register.validators import Seat, Validators, weights_of
 from chain.register.view import MemoryView, StateView
 from scripts.chain_view import open_view
 from tests.support.registered import lively_city
+from tests.support.running import DEADLINE_S
 from tests.support.world import secret
 
 TOWN: Genesis = found_genesis("town", shipped_policy("municipal"), [secret(1).public], genesis_time_ms=0, slot_ms=1000)
@@ -379,5 +380,5 @@ def test_who_looks_can_write_nothing() -> None:
 
 def test_documents_need_neither_a_network_nor_a_database() -> None:
     code = "import sys, chain.documents.people; print(sorted({'trio', 'libp2p', 'sqlite3'} & sys.modules.keys()))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
     assert found.stdout.strip() == "[]"

@@ -41,6 +41,7 @@ from tests.support.asking import answer
 from tests.support.forge import Forge
 from tests.support.proving import checked, proof_of
 from tests.support.registered import City, changing_city, city_genesis, city_policy, lively_city
+from tests.support.running import DEADLINE_S
 from tests.support.world import secret
 
 
@@ -56,7 +57,7 @@ def home(city: City, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_checking_one_needs_no_node_and_no_database() -> None:
     code = "import sys, chain.documents.proof, chain.documents.prover; print({'trio', 'sqlite3'} & {*sys.modules})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     assert found.stdout == "set()\n"
 
 

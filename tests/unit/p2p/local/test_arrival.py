@@ -23,7 +23,7 @@ from p2p.local.config import HomeConfig
 from p2p.local.home import Home, create_home, load_home
 from scripts.testnet_parts.homes import free_ports
 from tests.support.asking import answer
-from tests.support.running import ROOT
+from tests.support.running import DEADLINE_S, ROOT
 from tests.support.world import GENESIS_MS, genesis_of, secret
 
 GENESIS = genesis_of(4)
@@ -72,9 +72,9 @@ async def test_how_far_it_is_stands_in_status_and_in_the_home(tmp_path: Path, mo
     (port,) = free_ports(1)
     fresh = home(tmp_path, join="state", http=f"127.0.0.1:{port}")
     assert answer(fresh.path, "sync")["joining"] is False
-    async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False) as client:
+    async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False, timeout=DEADLINE_S) as client:
         nursery.start_soon(arrive, fresh)
-        with trio.fail_after(60):
+        with trio.fail_after(DEADLINE_S):
             while (status := await _status(client, port)) is None:
                 await trio.sleep(0.05)
             other = await client.get(f"http://127.0.0.1:{port}/top")

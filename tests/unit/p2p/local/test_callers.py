@@ -16,7 +16,7 @@ from p2p.local.http import serve_http
 from tests.unit.p2p.local.test_http import FakeFace
 
 PLACES = 3
-DEADLINE_S = 60.0
+DEADLINE_S = 300.0
 ASK = b"GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 HEAD_OF_A_BODY = (
     b"POST /transactions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/msgpack\r\n"

@@ -32,7 +32,7 @@ from p2p.local.keyfile import rewrite_key, write_key
 from p2p.local.passphrase import ASKED
 from tests.support.commands import exit_code
 from tests.support.world import genesis_of, secret
-from tests.unit.p2p.net import free_address, until
+from tests.unit.p2p.net import PATIENCE_S, free_address, until
 from tests.unit.p2p.test_client import STATUS_OF_A_NODE
 
 LOCAL = HomeConfig(listen=["/ip4/127.0.0.1/tcp/0"], http="127.0.0.1:0")
@@ -282,7 +282,7 @@ async def test_peers_say_where_they_would_dial_a_node(tmp_path: Path) -> None:
             assert asked is not None
             await until(lambda: one.transport.peers.connected())
             whom = two.transport.peer_id
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE_S):
                 while not (opinion := (await consult([asked], genesis.id, whom))[0]).places:
                     await trio.sleep(0.1)
             assert opinion.trouble == ""

@@ -15,7 +15,7 @@ from tests.support.told import Teller, heading_of, told
 
 NODE_JS = shutil.which("node")
 FOLDER = Path(__file__).parent
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
 
 pytestmark = pytest.mark.skipif(NODE_JS is None, reason="Node.js is not installed")
 

@@ -25,6 +25,7 @@ from tests.support.forgetting import BODIES_DAYS, ForgettingCity, found_in, prun
 from tests.support.homes import look_up
 from tests.support.world import secret
 from tests.unit.chain.disk.test_bodies import spoil
+from tests.unit.p2p.net import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +100,14 @@ def stage(home: Path, city: ForgettingCity) -> Iterator[Open]:
 
 
 async def until(is_done: Callable[[], bool]) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE_S):
         while not is_done():
             await trio.sleep(0.01)
 
 
 async def test_a_pruned_node_drops_what_is_too_old_at_its_start(home: Path, city: ForgettingCity, stage: Open) -> None:
     kept = stage("pruned")
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE_S):
         await kept.keeper.prepare()
     assert list(found_in(home, city.gone)) == []
     told = kept.keeper.describe()
@@ -148,7 +149,7 @@ async def test_what_cannot_be_dropped_keeps_nobody_from_running(
 
     kept = stage("pruned")
     monkeypatch.setattr("chain.disk.bodies.Bodies.drop", fail)
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE_S):
         await kept.keeper.prepare()
     assert len(kept.read(1)) == len(city.blocks)
 
