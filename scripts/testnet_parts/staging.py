@@ -67,6 +67,7 @@ class Actor:
         self.is_stopped = False
         self._done = trio.Event()
         self._done.set()
+        self._shown_in = -1
 
     @property
     def answers(self) -> bool:
@@ -86,6 +87,12 @@ class Actor:
                 done.set()
 
         return carry_out
+
+    def is_news(self, slot: int) -> bool:
+        """Whether this answer is to the latest question that it answered: answers may overtake each other."""
+        is_news = slot > self._shown_in
+        self._shown_in = max(self._shown_in, slot)
+        return is_news
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its process."""
@@ -362,8 +369,9 @@ class Staging:
             status = await self._client.ask(actor.node.url, STATUS)
         except OperatorError:
             return
-        actor.node.status = actor.node.last = status
-        self.record.see(slot, name, _sight(status))
+        if actor.is_news(slot):
+            actor.node.status = actor.node.last = status
+            self.record.see(slot, name, _sight(status))
 
 
 def _sight(status: NodeStatus) -> Sight:

@@ -44,3 +44,8 @@ async def test_what_is_cut_short_does_not_hold_up_the_next() -> None:
         await actor.in_order(for_ever)()
     await actor.in_order(soon)()
     assert done.is_set()
+
+
+def test_an_answer_that_a_later_one_overtook_is_no_news() -> None:
+    actor = Actor(NodeProcess(0, Path("nowhere"), is_validator=True))
+    assert [actor.is_news(slot) for slot in (0, 2, 1, 3)] == [True, True, False, True]

@@ -666,8 +666,9 @@ from chain.disk.reader import Reader
 genesis, commits = pickle.loads(Path(sys.argv[2]).read_bytes())
 reader = Reader(Path(sys.argv[1]), genesis)
 print("ready", flush=True)
-seen = reads = 0
-while not Path(sys.argv[3]).exists():
+seen, reads, is_over = 0, 0, False
+while not is_over:
+    is_over = Path(sys.argv[3]).exists()
     with reader.consistent():
         height = reader.head_height()
         finalized = reader.finalized_height()
