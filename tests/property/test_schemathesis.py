@@ -15,7 +15,7 @@ import pytest
 import trio
 from starlette.applications import Starlette
 
-from p2p.local import door
+from p2p.local import door, http
 from p2p.local.http import build_app, serve_app
 from tests.support.registered import lively_city
 from tests.support.resting import resting
@@ -31,6 +31,7 @@ OPTIONS = (
     *("--exclude-path", "/events"),  # it does not end
     *("--exclude-path", "/health"),  # this node is alone, and says so with 503
     *("--generation-database", "none"),
+    *("--request-timeout", str(TIMEOUT_S)),
     *("--suppress-health-check", "all"),
     *("--warnings", "off"),
 )
@@ -40,6 +41,8 @@ def test_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     city = lively_city()
     home = city.write(tmp_path / "home", only_final=True)
     monkeypatch.setattr(door, "COSTLY_AT_ONCE", 1_000_000)
+    monkeypatch.setattr(http, "ANSWER_TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr(http, "BODY_TIMEOUT_S", TIMEOUT_S)
     with resting(home, city.genesis) as face, served(build_app(face)) as url:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", *OPTIONS]
         found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
