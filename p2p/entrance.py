@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from random import Random
 
 import trio
@@ -28,6 +29,9 @@ TURN_S = 60.0
 """Who gave way takes nobody's place for so long, or those that knock most often would have all of them."""
 
 MAX_GAVE_WAY = 1_024
+
+MAX_TOLD = 1_024
+"""Banned peers of which it is known what they were told: who was too busy to hear it comes again, and soon."""
 
 
 class Entrance:
@@ -58,6 +62,7 @@ class Entrance:
         self._room = Room.of(0)
         self._reserved: Newest[str, bytes] = Newest(MAX_RESERVED)
         self._gave_way: Newest[str, float] = Newest(MAX_GAVE_WAY)
+        self._told: Newest[str, Refusal] = Newest(MAX_TOLD)
         host.swarm.admit, host.swarm.seat, host.swarm.why = self._admit, self._seat, self._why
 
     def keep_to(self, strangers: int, *, is_private: bool) -> None:
@@ -91,6 +96,11 @@ class Entrance:
         """What somebody is told that is banned."""
         return Refusal(Why.BANNED, round(self._reputation.bans().get(peer_id, 0)), why)
 
+    def note_farewell(self, peer_id: str, refusal: Refusal) -> None:
+        """Somebody is told this; if it is banned, it is told so again whenever it comes."""
+        if self._reputation.banned(peer_id):
+            self._told.renew(peer_id, refusal)
+
     def _admit(self, peer_id: str) -> bool:
         return self.is_open and peer_id not in self._links and self.welcomes(peer_id)
 
@@ -116,7 +126,8 @@ class Entrance:
     def _why(self, peer_id: str) -> Refusal | None:
         """What somebody is told that is not let in; nothing where that is over in a moment."""
         if self._reputation.banned(peer_id):
-            return self.ban_of(peer_id)
+            ban = self.ban_of(peer_id)
+            return replace(self._told.get(peer_id, ban), seconds=ban.seconds)
         if peer_id in self._links or peer_id in self.blocked or not self.is_open:
             return None
         return Refusal(Why.FULL) if self.welcomes(peer_id) else Refusal(Why.PRIVATE)

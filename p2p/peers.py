@@ -230,6 +230,8 @@ class PeerSupervisor:
                     self.on_connected(link.peer_id)
                     self.on_hello(link.peer_id, link.hello or b"")
                     await self._watch(link)
+            if link.farewell is not None:
+                self._entrance.note_farewell(link.peer_id, link.farewell)
             await self._farewells.part(link)
             with trio.move_on_after(CLOSE_GRACE_S):
                 await link.closed.wait()

@@ -128,6 +128,18 @@ async def test_who_is_banned_is_told_why_and_for_how_long_also_when_it_comes_aga
         assert 0 < refusal.seconds <= 200
 
 
+async def test_who_did_not_hear_why_it_is_banned_is_told_again_when_it_comes_again() -> None:
+    async with running(1) as node:
+        async with impostor(9, node):  # which does not listen, and leaves
+            await until(lambda: peer_id_of(9) in node.neighbours)
+            node.transport.peers.penalise(peer_id_of(9), 100.0, "sent nonsense")
+        await until(lambda: peer_id_of(9) not in node.transport.peers._links)
+        refusal = await refused(9, node)
+        assert refusal is not None
+        assert (refusal.why, refusal.text) == (Why.BANNED, "you sent nonsense")
+        assert 0 < refusal.seconds <= 300
+
+
 async def test_who_knocks_at_a_node_that_knows_only_named_peers_is_told_so(said: Said) -> None:
     async with running(1, peers=PeerSettings(private=True)) as node, running(2, bootstrap=(node.address,)):
         await until(has(said, f"peer {node.peer_id} is not reached", "none but the peers that its operator named"))
