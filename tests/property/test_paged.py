@@ -259,3 +259,23 @@ def test_a_deadline_that_is_not_that_of_its_entry_is_damage() -> None:
             connection.execute(damage)
             with pytest.raises(OperatorError, match=r"the deadline of .* is not that of its entry"):
                 list(twins.disk.due(slot))
+
+
+def test_a_bit_that_flipped_in_a_stored_page_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte of each page, with what seals it: whoever is only looked up under that page is not believed."""
+    monkeypatch.setattr(paged, "FEW_ENTRIES", 0)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        twins = Twins(connection)
+        twins.block({marker_key(number.to_bytes(32, "big")): Marker(3) for number in range(16)})
+        twins.end()
+        keys = list(twins.memory.entries)
+        rows = connection.execute("SELECT k, v FROM page").fetchall()
+        assert len(rows) > 2
+        for path, stored in rows:
+            for at in range(len(stored)):
+                flipped = stored[:at] + bytes([stored[at] ^ 1 << at % 8]) + stored[at + 1 :]
+                connection.execute("UPDATE page SET v = ? WHERE k = ?", (flipped, path))
+                with pytest.raises(OperatorError):
+                    PagedStore(twins.rows, len(keys)).expect(keys)
+            connection.execute("UPDATE page SET v = ? WHERE k = ?", (stored, path))
+        PagedStore(twins.rows, len(keys)).expect(keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from chain.base.errors import InvariantBroken
 from chain.tree import pages
 from chain.tree.planting import bring, forget, pages_between, planted, standing
-from chain.tree.stateproof import EMPTY
+from chain.tree.stateproof import EMPTY, HASH_BYTES
 from chain.tree.statetree import Node, StateTree
 
 # Hashes of our own making, so that some share more bits than a path has.
@@ -160,3 +161,34 @@ def look_through(disk: Disk, tree: StateTree) -> None:
     again = standing(disk.read, len(tree))
     if again.root != tree.root or looked_at(again.top) != tree.top:
         raise InvariantBroken("what the header says tells it")
+
+
+def test_a_bit_that_flipped_is_noticed_before_a_page_is_used() -> None:
+    """Nodes are made of a leaf page once all of it was hashed, and an inner one is read with the hashes at its top."""
+    tree = StateTree.build((b"%d" % number, b"value") for number in range(300))
+    changes = {sha256(b"%d" % number).digest(): EMPTY for number in range(300)}
+    whole = pages_between(StateTree(), tree)
+    assert {pages.is_inner(page) for page in whole.values()} == {True, False}
+    for path, page in whole.items():
+        top = range(pages.FLAGS_BYTES, pages.FLAGS_BYTES + 2 * HASH_BYTES)
+        for at in top if pages.is_inner(page) else range(len(page)):
+            disk = Disk()
+            disk.pages = {**whole, path: page[:at] + bytes([page[at] ^ 1 << at % 8]) + page[at + 1 :]}
+            with pytest.raises(InvariantBroken):
+                change_under(disk, tree, path, changes)
+
+
+def change_under(disk: Disk, tree: StateTree, path: int, changes: Mapping[bytes, bytes | None]) -> None:
+    """Look up and change all below a page; one at the top tells itself by the root of the tree."""
+    depth = path.bit_length() - 1
+    below = {key: value for key, value in changes.items() if leading_bits(key, depth) == path}
+    before = standing(disk.read, len(tree))
+    if before.root != tree.root:
+        raise InvariantBroken("what the header says tells it")
+    bring(before, below, disk.fetch)
+    before.changed(below)
+
+
+def leading_bits(key: bytes, depth: int) -> int:
+    """The path of a page at this depth on the way to a key."""
+    return 1 << depth | int.from_bytes(key, "big") >> 256 - depth
