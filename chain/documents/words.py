@@ -90,6 +90,23 @@ def waits_for(record: Record) -> str | None:
     return _WAITS_FOR.get(record.status)
 
 
+def fading_in_words(genesis: Genesis, record: Record, date_slot: int | None) -> str | None:
+    """What is left of the points of a record, why, and what follows in a slot of the calendar; None where all stays."""
+    if not record.fades_slot or not (record.halvings or date_slot is not None):
+        return None
+    said = []
+    if record.halvings:
+        times = {1: "once", 2: "twice"}.get(record.halvings, f"{record.halvings} times")
+        said.append(f"halved {times} since the conduct, as {record.points:+} was recorded")
+    if date_slot is not None:
+        said.append(f"half of {record.worth:+} is left from {moment_of(genesis, date_slot)}")
+    elif record.worth == 0:
+        said.append("nothing is left of its points")
+    else:
+        said.append("it ends before they halve again")
+    return "; ".join(said)
+
+
 def annulment_waits_for(annulment: Annulment) -> str:
     """The same about an enrolment that is said to be void."""
     if annulment.status == GRANTED:

@@ -52,10 +52,11 @@ def amendment(random: Random, policy: Policy) -> Policy:
             code = random.choice(list(policy.categories))
             category = policy.categories[code]
             low = category.low - random.randint(0, 3)
+            another = (category.half_life_days + 2) % 5
             changed = random.choice(
                 (
-                    replace(category, low=low),
-                    replace(category, is_closed=not category.is_closed),
+                    replace(category, low=low, half_life_days=another),
+                    replace(category, is_closed=not category.is_closed, half_life_days=another),
                     replace(category, tier_cap=random.choice((None, 0))),
                     replace(category, stands_disputed=not category.stands_disputed),
                     replace(category, floor=category.floor // 2),
@@ -133,7 +134,10 @@ def _small(variant: int) -> Policy:
                 for name, at in zip(names, thresholds, strict=True)
             ],
             "severity": severities,
-            "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
+            "category": [
+                {**_category(random, code, names), "half_life_days": (0, 2, 1, 5)[(variant // 6 + code) % 4]}
+                for code in range(1, random.randint(2, 5))
+            ],
             "attribute": [
                 {"code": 50 + code, "name": f"attribute {code}", "valid_days": random.randint(1, 7)}
                 for code in range(variant % 3)

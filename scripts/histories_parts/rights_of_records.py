@@ -45,7 +45,10 @@ def _filed(step: Step) -> list[tuple[bytes, Record]]:
 @right("a record never gets worse for whom it is about")
 def _gets_worse(_past: Past, step: Step) -> bool:
     return any(
-        after.points < before.points or after.cap != before.cap or after.expires_slot > before.expires_slot
+        after.points < before.points
+        or after.worth < min(0, before.worth)
+        or after.cap != before.cap
+        or after.expires_slot > before.expires_slot
         for _, before, after in step.records()
         if before is not None and after is not None
     )
@@ -58,6 +61,28 @@ def _takes_longer(_past: Past, step: Step) -> bool:
             policy = _policy(step, after)
             if after.deadline_slot - step.slot > step.slots(getattr(policy, _STEPS[after.status]), policy):
                 return True
+    return False
+
+
+@right("a record fades as its category said when it was filed, from the conduct on, no sooner and no later")
+def _fades_otherwise(_past: Past, step: Step) -> bool:
+    for _, before, after in step.records():
+        if after is None:
+            continue
+        policy = _policy(step, after)
+        days = policy.categories[after.category].half_life_days
+        # As if nothing had been halved before, where it is new.
+        halvings, fades_slot = 0, after.established_slot - step.view.date(0) + step.slots(days, policy) * bool(days)
+        if before is not None:
+            halvings, fades_slot = before.halvings, before.fades_slot
+        more = after.halvings - halvings
+        if not days:
+            if after.halvings or after.fades_slot:
+                return True
+        elif after.fades_slot - fades_slot != more * step.slots(days, policy):
+            return True
+        elif more and not fades_slot <= step.slot < after.fades_slot:
+            return True
     return False
 
 
