@@ -134,6 +134,7 @@ def _anew() -> Sequence[Patch]:
 
 
 _PROMISED = "a step takes no longer than was promised when the record was filed"
+_WORSE = "nobody stands worse but by a record, a ruling, a rating, or the end or fading of what spoke for it"
 _CONDUCT = "conduct of a record that ended is not recorded again but by reopening, with an arbiter's word and a reason"
 _FADES = "a record fades as its category said when it was filed, from the conduct on, no sooner and no later"
 _COUNTS = "what a member objects to does not count until it is decided, unless its category said so when it was filed"
@@ -183,8 +184,6 @@ BROKEN: dict[str, Break] = {
         _silence_keeps, "silence never keeps a record that is contested, or whose repair was asked for"
     ),
     "an issuer declines repairs for ever": Break(_declined_for_ever, "an issuer declines a repair once"),
-    "whoever comments on a record loses a point": Break(
-        _worse_by_comment, "nobody stands worse but by a record, a ruling, a rating, or the end or fading of what spoke for it"
-    ),
+    "whoever comments on a record loses a point": Break(_worse_by_comment, _WORSE),
     "what is upheld takes a point more": Break(_upheld_and_worse, "a record never gets worse for whom it is about"),
 }

@@ -66,24 +66,20 @@ def _takes_longer(_past: Past, step: Step) -> bool:
 
 @right("a record fades as its category said when it was filed, from the conduct on, no sooner and no later")
 def _fades_otherwise(_past: Past, step: Step) -> bool:
-    for _, before, after in step.records():
-        if after is None:
-            continue
-        policy = _policy(step, after)
-        days = policy.categories[after.category].half_life_days
-        # As if nothing had been halved before, where it is new.
-        halvings, fades_slot = 0, after.established_slot - step.view.date(0) + step.slots(days, policy) * bool(days)
-        if before is not None:
-            halvings, fades_slot = before.halvings, before.fades_slot
-        more = after.halvings - halvings
-        if not days:
-            if after.halvings or after.fades_slot:
-                return True
-        elif after.fades_slot - fades_slot != more * step.slots(days, policy):
-            return True
-        elif more and not fades_slot <= step.slot < after.fades_slot:
-            return True
-    return False
+    return any(after is not None and not _fades_as_promised(step, before, after) for _, before, after in step.records())
+
+
+def _fades_as_promised(step: Step, before: Record | None, after: Record) -> bool:
+    policy = _policy(step, after)
+    days = policy.categories[after.category].half_life_days
+    if not days:
+        return (after.halvings, after.fades_slot) == (0, 0)
+    half_life = step.slots(days, policy)
+    if before is None:  # new: as if nothing had been halved before
+        before = after._replace(halvings=0, fades_slot=after.established_slot - step.view.date(0) + half_life)
+    more = after.halvings - before.halvings
+    is_in_time = not more or before.fades_slot <= step.slot < after.fades_slot
+    return is_in_time and after.fades_slot == before.fades_slot + more * half_life
 
 
 @right("nothing is taken from a member by what was no rule then")

@@ -144,9 +144,9 @@ RECORD_EVENTS = Table(
         _RECORD,
         _text(
             "what",
-            "filed, reopened, objected, corrected, maintained, drawn (who rules, by lot), upheld, appealed, faded, repair"
-            " declined; and what ends it: withdrawn, struck, lapsed (the issuer was silent), unruled (the arbiters"
-            " were), repaired, expired, forgotten (the member left)",
+            "filed, reopened, objected, corrected, maintained, drawn (who rules, by lot), upheld, appealed, faded,"
+            " repair declined; and what ends it: withdrawn, struck, lapsed (the issuer was silent), unruled (the"
+            " arbiters were), repaired, expired, forgotten (the member left)",
         ),
         _text("issuer", "the authority that filed the record: its first key"),
         *_CATEGORY,
