@@ -97,13 +97,12 @@ def fading_in_words(genesis: Genesis, record: Record, date_slot: int | None) -> 
     said = []
     if record.halvings:
         times = {1: "once", 2: "twice"}.get(record.halvings, f"{record.halvings} times")
-        said.append(f"halved {times} since the conduct, as {record.points:+} was recorded")
+        said.append(f"{record.points:+} was recorded, and halved {times} since the conduct")
     if date_slot is not None:
-        said.append(f"half of {record.worth:+} is left from {moment_of(genesis, date_slot)}")
-    elif record.worth == 0:
-        said.append("nothing is left of its points")
+        after = record._replace(halvings=record.halvings + 1).worth
+        said.append(f"on {moment_of(genesis, date_slot)} it halves to {after:+}")
     else:
-        said.append("it ends before they halve again")
+        said.append("it ends before it halves again" if record.worth else "nothing is left of it")
     return "; ".join(said)
 
 

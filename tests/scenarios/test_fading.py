@@ -7,6 +7,7 @@ from typing import Any
 from chain.content.actions import MAINTAIN, UPHOLD, Answer, Object, Rule
 from chain.content.policyfile import shipped_policy
 from chain.documents.people import explanation
+from chain.register.scores import standing
 from tests.support.register import DIGEST, Person, Register
 
 LATE, DEFECT = 31, 32
@@ -20,7 +21,7 @@ def lines(register: Register, who: Person) -> list[dict[str, Any]]:
     view = register.ledger.view()
     identity, member = view.member(who.key)
     told = explanation(view, identity, member)
-    assert sum(line["points"] for line in told) == register.score(who)
+    assert sum(line["points"] for line in told) == standing(view.policy, member).score
     return told
 
 
@@ -35,21 +36,21 @@ def test_what_was_late_a_year_ago_says_half_as_much_of_today() -> None:
     # When nothing has faded yet, the explanation says when it will
     [_, record] = lines(register, mill)
     assert (record["points"], record["halves_slot"]) == (-15, 1 + YEAR)
-    assert record["fading"].startswith("half of -15 is left from ")
+    assert record["fading"].endswith(" it halves to -7")
     # And when a year has gone by since it was late
     register.block(YEAR + 1 - register.draft.slot)
     # Then it counts for half, rounded in its favour, and the explanation says why and what comes next
     assert register.score(mill) == 93
     [_, record] = lines(register, mill)
     assert (record["points"], record["points_recorded"], record["halves_slot"]) == (-7, -15, 1 + 2 * YEAR)
-    assert record["fading"].startswith("halved once since the conduct, as -15 was recorded; half of -7 is left from ")
+    assert record["fading"].startswith("-15 was recorded, and halved once since the conduct; on ")
     # And when it is late again, the new record counts whole beside the old one
     register.file(chamber, mill, LATE, -15, reason=DIGEST)
     assert register.score(mill) == 78
     # And in the third year the old one is told to end before it halves again, and ends
     register.block(3 * YEAR - register.draft.slot)
     _, old, _ = lines(register, mill)
-    assert old["fading"] == "halved twice since the conduct, as -15 was recorded; it ends before they halve again"
+    assert old["fading"] == "-15 was recorded, and halved twice since the conduct; it ends before it halves again"
     assert [line["number"] for line in lines(register, mill) if line["kind"] == "record"] == [1]
 
 

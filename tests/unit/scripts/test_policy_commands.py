@@ -90,7 +90,7 @@ DOUBTS = {
         'tier_cap = "poor"', 'tier_cap = "poor"\nhalf_life_days = 1_095', "half_life_days", "before any of its points",
     ),
     "fading before it is answered": (
-        'tier_cap = "poor"', 'tier_cap = "poor"\nhalf_life_days = 20', "half_life_days", "half of what it takes is gone",
+        'tier_cap = "poor"', 'tier_cap = "poor"\nhalf_life_days = 20', "half_life_days", "half of what it takes",
     ),
     "a severity for nothing": ('["minor", "serious"]', '["serious"]', 'name = "minor"', "no category has the severity"),
     "a life too short to file": (

@@ -119,16 +119,11 @@ def test_whose_turn_it_is(status: int, deadline_slot: int, words: str | None) ->
     ("points", "fades_slot", "halvings", "words"),
     [
         (-20, 0, 0, None),
-        (-20, 70, 0, "half of -20 is left from 1970-01-01 00:17 UTC"),
-        (
-            -20,
-            70,
-            1,
-            "halved once since the conduct, as -20 was recorded; half of -10 is left from 1970-01-01 00:17 UTC",
-        ),
-        (9, 70, 2, "halved twice since the conduct, as +9 was recorded; half of +2 is left from 1970-01-01 00:17 UTC"),
-        (-20, 70, 5, "halved 5 times since the conduct, as -20 was recorded; nothing is left of its points"),
-        (-20, 901, 3, "halved 3 times since the conduct, as -20 was recorded; it ends before they halve again"),
+        (-20, 70, 0, "on 1970-01-01 00:17 UTC it halves to -10"),
+        (-9, 70, 1, "-9 was recorded, and halved once since the conduct; on 1970-01-01 00:17 UTC it halves to -2"),
+        (9, 70, 3, "+9 was recorded, and halved 3 times since the conduct; on 1970-01-01 00:17 UTC it halves to +0"),
+        (-20, 70, 5, "-20 was recorded, and halved 5 times since the conduct; nothing is left of it"),
+        (-20, 901, 2, "-20 was recorded, and halved twice since the conduct; it ends before it halves again"),
         (-20, 901, 0, None),
     ],
 )
