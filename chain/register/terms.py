@@ -116,7 +116,7 @@ def faded(draft: Draft, record: Record) -> Record:
 
 
 def _halved(record: Record, since_slot: int, half_life: int, slot: int) -> Record:
-    """The record in ``slot``, if it is right since another one."""
+    """The record as it is in ``slot``, if it was halved last, or began, in ``since_slot``."""
     passed = max(0, (slot - since_slot) // half_life)
     return record._replace(fades_slot=since_slot + (passed + 1) * half_life, halvings=record.halvings + passed)
 

@@ -63,4 +63,5 @@ def _is_worse(old: Row | None, new: Row, ranks: dict[str, int]) -> bool:
 
 def _stays(category: Row) -> int:
     """For how many days more than half of a record's points stay; for longer than any where all do."""
-    return category.get("half_life_days") or 10**6
+    days: int = category.get("half_life_days") or 10**6
+    return days
