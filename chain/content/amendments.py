@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from chain.content.clauses import CLAUSES
-from chain.content.language import TABLES
+from chain.content.language import MAX_DAYS, TABLES
 from chain.content.policy import Category, Policy, RatingCategory
 
 # The tables whose fields say themselves which way they worsen.
@@ -107,6 +107,11 @@ def _worse_numbers(old: Policy, new: Policy) -> Iterator[str]:
                 yield f"{field.name}{of} {'rises' if after > before else 'falls'} from {before} to {after}"
 
 
+def _half_life(category: Category) -> int:
+    """In days; longer than any where nothing fades."""
+    return category.half_life_days or MAX_DAYS + 1
+
+
 def _category_worsenings(old: Category | None, new: Category, levels: int) -> Iterator[str]:
     if old is None:
         if new.is_adverse:
@@ -122,6 +127,10 @@ def _category_worsenings(old: Category | None, new: Category, levels: int) -> It
         yield f"{new.name} stands while it is disputed"
     if old.needs_reason and not new.needs_reason:
         yield f"{new.name} needs no written reason any more"
+    if new.low < 0 and _half_life(old) < _half_life(new):
+        yield f"what {new.name} takes fades more slowly, or not at all"
+    if new.high > 0 and _half_life(new) < _half_life(old):
+        yield f"what {new.name} gives fades sooner"
     if old.is_closed and not new.is_closed and new.is_adverse:
         yield f"{new.name} is opened again"
     # With no severity at all a record lasts as long as the retention, and cannot be repaired.

@@ -209,6 +209,13 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
             "interim", ("suspended", "stands"),
             "Whether a record counts while an objection to it is open. Standing is worse.",
         ),
+        _days(
+            "half_life_days", 0,
+            "Of each new record half the points are left so long after the conduct, a quarter after twice so long, and "
+            "so on, rounded towards 0; 0: it counts whole until it ends. What takes points worsens where this is "
+            "longer, what gives some where it is shorter.",
+            low=0,
+        )._replace(is_later=True),
     ),
     "rating": (
         _code("What ratings name it by."),

@@ -51,7 +51,7 @@ class Category:
     severity is 0: never repaired, it ends with the retention.  A record that ``needs_reason`` carries the digest
     of a written one.  A member with a standing record is at most at the level ``tier_cap``.  A category that
     ``is_closed`` takes no new records, and the old ones stand.  Where it ``stands_disputed``, a record counts while
-    an objection to it is open, with shorter deadlines.
+    an objection to it is open, with shorter deadlines.  Its points halve every ``half_life_days`` (0: never).
     """
 
     code: int
@@ -65,6 +65,7 @@ class Category:
     tier_cap: int | None
     is_closed: bool
     stands_disputed: bool = False
+    half_life_days: int = 0
 
     @property
     def is_adverse(self) -> bool:
@@ -240,4 +241,6 @@ class Policy:
         }
         if category.tier_cap is not None:
             document["tier_cap"] = self.tier(category.tier_cap).name
+        if category.half_life_days:
+            document["half_life_days"] = category.half_life_days
         return document

@@ -154,6 +154,7 @@ def _categories(table: Table, tiers: Sequence[Tier], severities: Sequence[Severi
             tier_cap=row.choice("tier_cap", levels),
             is_closed=read["closed"],
             stands_disputed=bool(read["interim"]),
+            half_life_days=read["half_life_days"],
         )
         _add(categories, row, category)
     return categories

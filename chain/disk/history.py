@@ -35,6 +35,7 @@ _DEEDS = {
     "lapsed": "deleted: unanswered",
     "unruled": "deleted: no ruling",
     "drawn": "heard: who rules is drawn by lot",
+    "faded": "faded: half of what was left of its points",
 }
 
 

@@ -15,7 +15,14 @@ from typing import Any, TypeAlias
 
 from chain.base.keys import did_from_key
 from chain.content.identities import ANNULMENT_STATUS_NAMES, ANNULMENTS, Annulment
-from chain.documents.words import annulment_waits_for, category_name, duration, time_of, waits_for
+from chain.documents.words import (
+    annulment_waits_for,
+    category_name,
+    duration,
+    fading_in_words,
+    time_of,
+    waits_for,
+)
 from chain.register.arbiters import annulment_case, drawn, record_case
 from chain.register.entries import RATING_STATUS_NAMES, STATUS_NAMES, Attributes, Member, Rating, Record
 from chain.register.scores import Line, explain, standing
@@ -170,6 +177,7 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         "category": category_name(policy, record.category),
         "code": record.category,
         "points": record.points,
+        "worth": record.worth,
         "status": STATUS_NAMES[record.status],
         "counts": record.counts,
         "disputed": record.is_disputed,
@@ -185,6 +193,8 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         **moment(view, "expires", record.expires_slot),
         **moment(view, "repair", record.repair_slot),
         **moment(view, "appeal", record.appeal_slot),
+        **moment(view, "halves", record.halves_slot),
+        "fading": _fading(view, record),
         **moment(view, "deadline", record.deadline_slot),
         "waits_for": waits_for(record),
         "left": time_left(view, record.deadline_slot) if record.deadline_slot else None,
@@ -195,6 +205,12 @@ def record_document(view: StateView, subject: bytes, number: int, record: Record
         "statement": record.statement.hex() or None,
         "proof": record.proof.hex() or None,
     }
+
+
+def _fading(view: StateView, record: Record) -> str | None:
+    """Why a record counts for less than was recorded, and when it will again; None where its points stay."""
+    date = view.date(record.halves_slot) if record.halves_slot else None
+    return fading_in_words(view.genesis, record, date)
 
 
 # ------------------------------------------------------------------------------------------------ enrolments

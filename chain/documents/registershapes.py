@@ -56,6 +56,7 @@ class Record(TypedDict):
     category: str
     code: int
     points: int
+    worth: int
     status: str
     counts: bool
     disputed: bool
@@ -74,6 +75,9 @@ class Record(TypedDict):
     repair_time: str | None
     appeal_slot: int | None
     appeal_time: str | None
+    halves_slot: int | None
+    halves_time: str | None
+    fading: str | None
     deadline_slot: int | None
     deadline_time: str | None
     waits_for: str | None
@@ -97,6 +101,7 @@ class Line(TypedDict):
     block: NotRequired[str | None]
     policy: NotRequired[int]
     points_recorded: NotRequired[int]
+    worth: NotRequired[int]
     number: NotRequired[int]
     issuer: NotRequired[str]
     code: NotRequired[int]
@@ -116,6 +121,9 @@ class Line(TypedDict):
     repair_time: NotRequired[str | None]
     appeal_slot: NotRequired[int | None]
     appeal_time: NotRequired[str | None]
+    halves_slot: NotRequired[int | None]
+    halves_time: NotRequired[str | None]
+    fading: NotRequired[str | None]
     deadline_slot: NotRequired[int | None]
     deadline_time: NotRequired[str | None]
     waits_for: NotRequired[str | None]

@@ -90,6 +90,22 @@ def waits_for(record: Record) -> str | None:
     return _WAITS_FOR.get(record.status)
 
 
+def fading_in_words(genesis: Genesis, record: Record, date_slot: int | None) -> str | None:
+    """What is left of the points of a record, why, and what follows in a slot of the calendar; None where all stays."""
+    if not record.fades_slot or not (record.halvings or date_slot is not None):
+        return None
+    said = []
+    if record.halvings:
+        times = {1: "once", 2: "twice"}.get(record.halvings, f"{record.halvings} times")
+        said.append(f"{record.points:+} was recorded, and halved {times} since the conduct")
+    if date_slot is not None:
+        after = record._replace(halvings=record.halvings + 1).worth
+        said.append(f"on {moment_of(genesis, date_slot)} it halves to {after:+}")
+    else:
+        said.append("it ends before it halves again" if record.worth else "nothing is left of it")
+    return "; ".join(said)
+
+
 def annulment_waits_for(annulment: Annulment) -> str:
     """The same about an enrolment that is said to be void."""
     if annulment.status == GRANTED:

@@ -1,4 +1,4 @@
-"""What the chain itself does to a record whose deadline has passed: silence is judged, lots are drawn.
+"""What the chain itself does to a record whose deadline has passed: points fade, silence is judged, lots are drawn.
 
 Source: protocol 6.5.
 """
@@ -11,7 +11,7 @@ from chain.register.authorities import count_decided
 from chain.register.draft import Draft, Happening
 from chain.register.entries import DRAWN, MAINTAINED, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, REPAIR_REFERRED, Record
 from chain.register.statekeys import read_record_key, record_key
-from chain.register.terms import dispute_slots, kept_slots
+from chain.register.terms import dispute_slots, faded, kept_slots
 
 
 def fall_due(draft: Draft, key: bytes) -> None:
@@ -23,7 +23,11 @@ def fall_due(draft: Draft, key: bytes) -> None:
     if not isinstance(record, Record) or record.due_slot > draft.slot:
         raise InvariantBroken("a record that is not due")
     subject, number = read_record_key(key)
-    if record.due_slot == record.expires_slot:  # what came first counts, however late the block is
+    if 0 < record.halves_slot <= draft.slot:
+        record = _fade(draft, subject, number, record)
+    if record.decided_slot > draft.slot:
+        return
+    if record.decided_slot == record.expires_slot:  # what came first counts, however late the block is
         effects.end(draft, subject, number, record, "expired")
     elif record.status == MAINTAINED:
         slots = dispute_slots(draft, record, "ruling_days", stands=bool(record.stands))
@@ -32,6 +36,14 @@ def fall_due(draft: Draft, key: bytes) -> None:
         _draw(draft, subject, number, record, REPAIR_DRAWN, kept_slots(draft, record, "ruling_days"))
     else:
         _silence(draft, subject, number, record)
+
+
+def _fade(draft: Draft, subject: bytes, number: int, record: Record) -> Record:
+    """A half-life is over, or several where the block is late."""
+    after = faded(draft, record)
+    effects.change(draft, subject, number, record, after)
+    draft.happenings.append(Happening("faded", subject, number, record))
+    return after
 
 
 def _draw(draft: Draft, subject: bytes, number: int, record: Record, status: int, slots: int) -> None:

@@ -19,8 +19,8 @@ def find_record(draft: Draft, subject: bytes, number: int) -> Record:
     record = draft.get(record_key(subject, number))
     if not isinstance(record, Record):
         raise Refused(Reason.UNKNOWN_RECORD, f"no record {number} stands about {did_from_key(subject)}")
-    if record.due_slot <= draft.slot:  # more fell due than one block works off
-        slot = draft.date(record.due_slot)
+    if record.decided_slot <= draft.slot:  # more fell due than one block works off
+        slot = draft.date(record.decided_slot)
         raise Refused(Reason.DEADLINE_PASSED, f"its deadline was slot {slot}; the next blocks act on it")
     return record
 
@@ -52,7 +52,7 @@ def begin(draft: Draft, subject: bytes, number: int, record: Record) -> None:
 def change(draft: Draft, subject: bytes, number: int, before: Record, after: Record) -> None:
     """A record becomes another, which counts or does not."""
     draft.put(record_key(subject, number), after)
-    if (before.counts, before.points) != (after.counts, after.points):
+    if (before.counts, before.worth) != (after.counts, after.worth):
         member = _without(draft, subject, draft.get(member_key(subject)), before)
         draft.put(member_key(subject), _with(draft, subject, member, after))
 
@@ -82,7 +82,7 @@ def _counted(draft: Draft, subject: bytes, member: Member, record: Record, sign:
         counts = dict(caps)
         counts[record.cap] = counts.get(record.cap, 0) + sign
         caps = tuple(sorted((level, count) for level, count in counts.items() if count))
-    return member.recorded(_capped(draft, subject, record.category, sign * record.points), sign, caps, filed)
+    return member.recorded(_capped(draft, subject, record.category, sign * record.worth), sign, caps, filed)
 
 
 def _capped(draft: Draft, subject: bytes, code: int, points: int) -> int:

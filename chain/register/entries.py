@@ -150,6 +150,7 @@ class Record(NamedTuple):
     It can be appealed before ``appeal_slot``, after ``arbiter`` upheld it; ``reopener`` is whose word reopened the
     conduct.  ``lot`` and ``lot_height`` are the seed of the lot that draws who rules, ``votes`` what those of an appeal
     ruled.  ``grounds`` are the objection's or the appeal's, ``statement`` the member's own, ``proof`` the repair's.
+    ``points`` are what was recorded; they were halved ``halvings`` times, and are again in ``fades_slot`` (0: never).
     """
 
     issuer: bytes
@@ -179,11 +180,29 @@ class Record(NamedTuple):
     arbiter: bytes = b""
     votes: tuple[tuple[bytes, int], ...] = ()
     reopener: bytes = b""
+    fades_slot: int = 0
+    halvings: int = 0
+
+    @property
+    def worth(self) -> int:
+        """What is left of its points, rounded towards 0, so that praise and blame fade alike."""
+        left = abs(self.points) >> self.halvings
+        return left if self.points > 0 else -left
+
+    @property
+    def halves_slot(self) -> int:
+        """The slot in which what is left of its points is halved next; 0 where nothing is left, or it ends before."""
+        return self.fades_slot if self.worth and self.fades_slot < self.expires_slot else 0
+
+    @property
+    def decided_slot(self) -> int:
+        """The slot in which the chain itself ends this record, or goes on with what it waits for."""
+        return min(self.expires_slot, self.deadline_slot) if self.deadline_slot else self.expires_slot
 
     @property
     def due_slot(self) -> int:
         """The slot in which the chain itself acts on this record next."""
-        return min(self.expires_slot, self.deadline_slot) if self.deadline_slot else self.expires_slot
+        return min(self.decided_slot, self.halves_slot) if self.halves_slot else self.decided_slot
 
     @property
     def is_disputed(self) -> bool:

@@ -26,7 +26,14 @@ from chain.register.entries import (
     Record,
 )
 from chain.register.statekeys import record_key
-from chain.register.terms import best_points, dispute_slots, kept_slots, repairable_again, stands_disputed
+from chain.register.terms import (
+    best_points,
+    dispute_slots,
+    faded,
+    kept_slots,
+    repairable_again,
+    stands_disputed,
+)
 
 
 def object_to(draft: Draft, action: Object, actor: bytes) -> None:
@@ -69,7 +76,7 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
     else:
         if not record.points < action.points <= best_points(draft, record):
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
-        corrected = record._replace(points=action.points)
+        corrected = faded(draft, record._replace(points=action.points))
         if record.is_disputed:  # what the objection was about is no more
             corrected = _settled(corrected, upheld=0, arbiter=b"", grounds=b"")
         effects.change(draft, subject, action.number, record, corrected)

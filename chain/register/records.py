@@ -9,7 +9,8 @@
                 ├──ask for repair──► repair asked ──approve, silence                 silence
                 └──expires
 
-What stands at the end of a line is gone, and is marked (:mod:`chain.register.markers`).
+What stands at the end of a line is gone, and is marked (:mod:`chain.register.markers`).  Whatever its status, the
+points of a record halve as its category said when it was filed (:func:`chain.register.terms.faded`).
 :mod:`chain.register.objections` has objections, answers, rulings and appeals, :mod:`chain.register.repairs` repairs.
 Source: protocol 6.4.
 """
@@ -26,7 +27,7 @@ from chain.register.authorities import check_accredited, check_authority
 from chain.register.draft import Draft, Happening
 from chain.register.entries import STANDING, Authority, Member, Record
 from chain.register.statekeys import authority_key, record_key
-from chain.register.terms import check_time
+from chain.register.terms import check_time, fading
 
 
 def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
@@ -128,6 +129,7 @@ def _file(
         action.established_slot, draft.height, policy.version, expires_slot, repair_slot, cap,
         STANDING, 0, 0, b"", b"", b"", stands, is_reopened, reopener=arbiter,
     )  # fmt: skip
+    record = fading(draft, record, established_slot)
     draft.put(authority_key(issuer), authority.with_filing())
     markers.mark_filed(draft, subject, record, until_slot)
     effects.begin(draft, subject, number, record)

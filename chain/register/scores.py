@@ -87,7 +87,7 @@ def explain(
     lines = [Line("base", policy.base)]
     sums: dict[int, int] = {}
     for number, record in sorted(records):
-        points = record.points if record.counts else 0
+        points = record.worth if record.counts else 0
         sums[record.category] = sums.get(record.category, 0) + points
         lines.append(Line("record", points, record.category, number, record))
     for code, total in sorted(sums.items()):

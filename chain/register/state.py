@@ -134,10 +134,11 @@ _READERS: dict[int, Callable[..., Entry]] = {
 
 
 # What is left out at the end of these where all of it is as it mostly is: from which field on, and how it mostly is.
-_USUAL_ENDS: dict[type[Entry], tuple[int, tuple[Any, ...]]] = {
-    Rating: (2, (0, 0, UNDISPUTED, 0, b"", b"")),
-    Record: (26, (b"",)),
-    PolicyText: (2, (0,)),
+# The longest end comes first.
+_USUAL_ENDS: dict[type[Entry], tuple[tuple[int, tuple[Any, ...]], ...]] = {
+    Rating: ((2, (0, 0, UNDISPUTED, 0, b"", b"")),),
+    Record: ((26, (b"", 0, 0)), (27, (0, 0))),
+    PolicyText: ((2, (0,)),),
 }
 # How those begin, and markers while records stand: so many need no decoding to see that nothing of them falls due.
 _NEVER_DUE = {RATINGS[0]: encode((0, 0))[:1], MARKERS[0]: encode(Marker(0))[:2]}
@@ -146,9 +147,9 @@ _OTHERS = bytes(1)
 
 def encode_entry(entry: Entry) -> bytes:
     """The bytes that the state tree commits to; of a rating that only says how much, and when, nothing else."""
-    usual = _USUAL_ENDS.get(type(entry))
-    if usual is not None and entry[usual[0] :] == usual[1]:
-        return encode(entry[: usual[0]])
+    for first, usual in _USUAL_ENDS.get(type(entry), ()):
+        if entry[first:] == usual:
+            return encode(entry[:first])
     return encode(entry)
 
 
@@ -213,7 +214,7 @@ def due_slot_of(entry: Entry | None) -> int | None:
 
 
 # The fields that :func:`due_slot_of` looks at.
-_DEADLINES = frozenset(("deadline_slot", "due_slot", "expires_slot", "until_slot"))
+_DEADLINES = frozenset(("deadline_slot", "due_slot", "expires_slot", "fades_slot", "until_slot"))
 
 
 def put_off(entry: Any, slots: int) -> Any:

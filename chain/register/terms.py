@@ -97,6 +97,30 @@ def repairable_again(draft: Draft, record: Record) -> int:
     return draft.slot + draft.slots(min(each.severities[record.severity - 1].repair_after_days for each in policies))
 
 
+def fading(draft: Draft, record: Record, conduct_slot: int) -> Record:
+    """A new record about conduct in a slot of registry time: from then on its points fade, where its category says so.
+
+    It keeps the half-life that it was filed under, as it keeps its end: no amendment changes either.
+    """
+    days = draft.policy.categories[record.category].half_life_days
+    return _halved(record, conduct_slot, draft.slots(days), draft.slot) if days else record
+
+
+def faded(draft: Draft, record: Record) -> Record:
+    """The record as it is by now: halved as often as its half-life has passed."""
+    if not record.fades_slot:
+        return record
+    category = draft.policy_of(record.policy_version).categories[record.category]
+    half_life = draft.slots(category.half_life_days)
+    return _halved(record, record.fades_slot - half_life, half_life, draft.slot)
+
+
+def _halved(record: Record, since_slot: int, half_life: int, slot: int) -> Record:
+    """The record as it is in ``slot``, if it was halved last, or began, in ``since_slot``."""
+    passed = max(0, (slot - since_slot) // half_life)
+    return record._replace(fades_slot=since_slot + (passed + 1) * half_life, halvings=record.halvings + passed)
+
+
 def stands_disputed(draft: Draft, record: Record) -> bool:
     """Whether the record counts while an objection to it is open: only where both policies say so."""
     return bool(record.stands) and draft.policy.categories[record.category].stands_disputed

@@ -131,7 +131,7 @@ class _Reading:
                 (record.established_slot, _earliest(step.draft, subject, record)),
             )
         filed = self._records[subject, number]
-        if what not in ("filed", "reopened", "drawn", "repair declined"):  # after these the record is what it was
+        if what not in ("filed", "reopened", "drawn", "faded", "repair declined"):  # none of these settles anything
             filed.outcome = what
         filed.objected |= what == "objected"
         # What an issuer mends before anybody objects is not held against it, as on the chain.

@@ -109,8 +109,34 @@ def _upheld_and_worse() -> Sequence[Patch]:
     return [(objections, "_settled", worse)]
 
 
+def _for_ever() -> Sequence[Patch]:
+    return [(Record, "halves_slot", 0)]
+
+
+def _half_life_of_today() -> Sequence[Patch]:
+    faded = terms.faded
+
+    def today(draft: Draft, record: Record) -> Record:
+        return faded(draft, record._replace(policy_version=draft.policy.version))._replace(
+            policy_version=record.policy_version
+        )
+
+    return [(module, "faded", today) for module in (deadlines, objections)]
+
+
+def _from_the_filing() -> Sequence[Patch]:
+    fading = terms.fading
+    return [(records, "fading", lambda draft, record, _slot: fading(draft, record, draft.slot))]
+
+
+def _anew() -> Sequence[Patch]:
+    return [(objections, "faded", lambda _draft, record: record._replace(halvings=0))]
+
+
 _PROMISED = "a step takes no longer than was promised when the record was filed"
+_WORSE = "nobody stands worse but by a record, a ruling, a rating, or the end or fading of what spoke for it"
 _CONDUCT = "conduct of a record that ended is not recorded again but by reopening, with an arbiter's word and a reason"
+_FADES = "a record fades as its category said when it was filed, from the conduct on, no sooner and no later"
 _COUNTS = "what a member objects to does not count until it is decided, unless its category said so when it was filed"
 
 
@@ -138,6 +164,10 @@ BROKEN: dict[str, Break] = {
     "nothing happens when a deadline passes": Break(_no_deadline),
     "the points of a record count while an objection is open": Break(_no_suspension, _COUNTS),
     "an amendment changes the periods of what was filed before": Break(_terms_of_today, _PROMISED),
+    "points never fade": Break(_for_ever),
+    "an amendment changes how fast what was filed before fades": Break(_half_life_of_today, _FADES),
+    "a record fades from its filing and not from the conduct": Break(_from_the_filing, _FADES),
+    "a correction brings back what had faded": Break(_anew, _FADES),
     "what was before somebody's consent is recorded": Break(
         _rules_for_the_past, "nothing is taken from a member for what was before its consent"
     ),
@@ -154,8 +184,6 @@ BROKEN: dict[str, Break] = {
         _silence_keeps, "silence never keeps a record that is contested, or whose repair was asked for"
     ),
     "an issuer declines repairs for ever": Break(_declined_for_ever, "an issuer declines a repair once"),
-    "whoever comments on a record loses a point": Break(
-        _worse_by_comment, "nobody stands worse but by a record, a ruling, a rating, or the end of what spoke for it"
-    ),
+    "whoever comments on a record loses a point": Break(_worse_by_comment, _WORSE),
     "what is upheld takes a point more": Break(_upheld_and_worse, "a record never gets worse for whom it is about"),
 }

@@ -7,7 +7,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from chain.content.policy import Policy
+from chain.content.policy import Category, Policy
 from chain.content.policyfile import read_policy, shipped_policy
 
 SLOT_MS = 1_000
@@ -26,7 +26,8 @@ def random_policy(random: Random) -> Policy:
 
 def amendment(random: Random, policy: Policy) -> Policy:
     """The next version of a policy; one in four breaks the rules of amendments."""
-    changes: dict[str, Any] = {"version": policy.version + 1}
+    categories = {code: _eased(category) for code, category in policy.categories.items()}
+    changes: dict[str, Any] = {"version": policy.version + 1, "categories": categories}
     for name in random.sample((*_PERIODS, *_RIGHTS), 2):
         changes[name] = random.randint(1, 12)
     match random.randrange(8):
@@ -52,16 +53,17 @@ def amendment(random: Random, policy: Policy) -> Policy:
             code = random.choice(list(policy.categories))
             category = policy.categories[code]
             low = category.low - random.randint(0, 3)
+            another = (category.half_life_days + 2) % 5
             changed = random.choice(
                 (
-                    replace(category, low=low),
-                    replace(category, is_closed=not category.is_closed),
+                    replace(category, low=low, half_life_days=another),
+                    replace(category, is_closed=not category.is_closed, half_life_days=another),
                     replace(category, tier_cap=random.choice((None, 0))),
                     replace(category, stands_disputed=not category.stands_disputed),
                     replace(category, floor=category.floor // 2),
                 )
             )
-            changes["categories"] = {**policy.categories, code: changed}
+            changes["categories"] = {**categories, code: changed}
         case 6:
             changes["overturned_permille"] = random.choice((0, 300, 1_000))
         case 7 if random.random() < 0.5:
@@ -83,6 +85,14 @@ def amendment(random: Random, policy: Policy) -> Policy:
         case _:
             changes["version"] += random.choice((0, 0, 1))
     return replace(policy, **changes)
+
+
+def _eased(category: Category) -> Category:
+    """A category whose blame fades sooner, or whose praise does later: no amendment is worse for that."""
+    days = category.half_life_days
+    if category.low >= 0:
+        return replace(category, half_life_days=3 * days)
+    return replace(category, half_life_days=max(1, days // 3)) if days and category.high <= 0 else category
 
 
 @cache
@@ -133,7 +143,10 @@ def _small(variant: int) -> Policy:
                 for name, at in zip(names, thresholds, strict=True)
             ],
             "severity": severities,
-            "category": [_category(random, code, names) for code in range(1, random.randint(2, 5))],
+            "category": [
+                {**_category(random, code, names), "half_life_days": (0, 2, 1, 5)[(variant // 6 + code) % 4]}
+                for code in range(1, random.randint(2, 5))
+            ],
             "attribute": [
                 {"code": 50 + code, "name": f"attribute {code}", "valid_days": random.randint(1, 7)}
                 for code in range(variant % 3)

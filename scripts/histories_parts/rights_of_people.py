@@ -188,7 +188,7 @@ def _comes_back_early(past: Past, step: Step) -> bool:
 # ---------------------------------------------------------------------------------------------------- standing
 
 
-@right("nobody stands worse but by a record, a ruling, a rating, or the end of what spoke for it")
+@right("nobody stands worse but by a record, a ruling, a rating, or the end or fading of what spoke for it")
 def _is_put_worse(_past: Past, step: Step) -> bool:
     policy = step.view.policy
     for who, before, after in step.of(MEMBERS):
@@ -201,10 +201,14 @@ def _is_put_worse(_past: Past, step: Step) -> bool:
 
 def _may_worsen(step: Step, who: bytes) -> bool:
     match step.action:
-        case None:  # of what the chain does by itself, only the end of what spoke for somebody
-            ended = [before for (about, _), before, after in step.records() if about == who and after is None]
+        case None:  # of what the chain does by itself, only the end or fading of what spoke for somebody
+            less = [
+                before
+                for (about, _), before, after in step.records()
+                if about == who and (after is None or (before is not None and after.halvings > before.halvings))
+            ]
             voices = [name for name, _, after in step.of(RATINGS) if name[:32] == who and after is None]
-            return bool(voices) or any(record is not None and record.points > 0 for record in ended)
+            return bool(voices) or any(record is not None and record.points > 0 for record in less)
         case Approve() | Propose():
             return any(about == who for (about, _), _, _ in step.records())
         case Object() | Appeal():

@@ -45,7 +45,10 @@ def _filed(step: Step) -> list[tuple[bytes, Record]]:
 @right("a record never gets worse for whom it is about")
 def _gets_worse(_past: Past, step: Step) -> bool:
     return any(
-        after.points < before.points or after.cap != before.cap or after.expires_slot > before.expires_slot
+        after.points < before.points
+        or after.worth < min(0, before.worth)
+        or after.cap != before.cap
+        or after.expires_slot > before.expires_slot
         for _, before, after in step.records()
         if before is not None and after is not None
     )
@@ -59,6 +62,24 @@ def _takes_longer(_past: Past, step: Step) -> bool:
             if after.deadline_slot - step.slot > step.slots(getattr(policy, _STEPS[after.status]), policy):
                 return True
     return False
+
+
+@right("a record fades as its category said when it was filed, from the conduct on, no sooner and no later")
+def _fades_otherwise(_past: Past, step: Step) -> bool:
+    return any(after is not None and not _fades_as_promised(step, before, after) for _, before, after in step.records())
+
+
+def _fades_as_promised(step: Step, before: Record | None, after: Record) -> bool:
+    policy = _policy(step, after)
+    days = policy.categories[after.category].half_life_days
+    if not days:
+        return (after.halvings, after.fades_slot) == (0, 0)
+    half_life = step.slots(days, policy)
+    if before is None:  # new: as if nothing had been halved before
+        before = after._replace(halvings=0, fades_slot=after.established_slot - step.view.date(0) + half_life)
+    more = after.halvings - before.halvings
+    is_in_time = not more or before.fades_slot <= step.slot < after.fades_slot
+    return is_in_time and after.fades_slot == before.fades_slot + more * half_life
 
 
 @right("nothing is taken from a member by what was no rule then")

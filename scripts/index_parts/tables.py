@@ -144,9 +144,9 @@ RECORD_EVENTS = Table(
         _RECORD,
         _text(
             "what",
-            "filed, reopened, objected, corrected, maintained, drawn (who rules, by lot), upheld, appealed, repair"
-            " declined; and what ends it: withdrawn, struck, lapsed (the issuer was silent), unruled (the arbiters"
-            " were), repaired, expired, forgotten (the member left)",
+            "filed, reopened, objected, corrected, maintained, drawn (who rules, by lot), upheld, appealed, faded,"
+            " repair declined; and what ends it: withdrawn, struck, lapsed (the issuer was silent), unruled (the"
+            " arbiters were), repaired, expired, forgotten (the member left)",
         ),
         _text("issuer", "the authority that filed the record: its first key"),
         *_CATEGORY,
@@ -217,7 +217,8 @@ RECORDS = Table(
         _RECORD,
         _text("issuer", "the authority that filed it: its first key"),
         *_CATEGORY,
-        _number("points", "that it gives or takes"),
+        _number("points", "that it gives or takes, as recorded"),
+        _number("worth", "what is left of them"),
         _text("status", "standing, objected, maintained, …: whose turn it is"),
         _flag("counts", "whether its points are part of the score"),
         _flag("disputed", "whether an objection or an appeal is open"),
@@ -232,6 +233,7 @@ RECORDS = Table(
         *_date("expires", "when it ends by itself"),
         *_date("repair", "from when on it can be repaired"),
         *_date("appeal", "until when it can be appealed"),
+        *_date("halves", "when half of what is left of its points goes"),
         *_date("deadline", "until when somebody has to act"),
         _text("waits_for", "who has to act, in words"),
         _text("evidence", "SHA-256 of the evidence"),
@@ -348,7 +350,7 @@ FROM record_events o
 LEFT JOIN (
     SELECT a.sequence AS opened, min(z.sequence) AS closed
     FROM record_events a JOIN record_events z ON a.member = z.member AND a.number = z.number
-    WHERE a.sequence < z.sequence AND z.what NOT IN ('maintained', 'drawn')
+    WHERE a.sequence < z.sequence AND z.what NOT IN ('maintained', 'drawn', 'faded')
     GROUP BY a.sequence
 ) p ON p.opened = o.sequence
 LEFT JOIN record_events c ON c.sequence = p.closed

@@ -74,7 +74,7 @@ def _recounted(view: StateView, new: Policy) -> dict[bytes, int]:
     sums: defaultdict[tuple[bytes, int], int] = defaultdict(int)
     for subject, _, record in all_records(view):
         if record.counts:
-            sums[subject, record.category] += record.points
+            sums[subject, record.category] += record.worth
     points: defaultdict[bytes, int] = defaultdict(int)
     for (subject, code), total in sums.items():
         category = new.categories.get(code)

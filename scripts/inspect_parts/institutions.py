@@ -181,6 +181,7 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
             None if item.tier_cap is None else known.tier(item.tier_cap).name,
             item.is_closed,
             "stands" if item.stands_disputed else "suspended",
+            item.half_life_days or None,
         )
         for _, item in sorted(known.categories.items())
     ]
@@ -197,6 +198,7 @@ def _rules_sheets(known: Policy) -> list[Sheet]:
         "tier_cap",
         "closed",
         "disputed",
+        "half_life_days",
     )
     sheets = [
         Sheet("Tiers", ("tier", "from_score", "cap_records"), tiers),

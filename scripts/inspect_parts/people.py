@@ -188,7 +188,9 @@ def _explained(lines: list[dict[str, Any]], total: int) -> Sheet:
         is_record = line["kind"] == "record"
         state = _state_in_words(line) if is_record else None
         if is_record and not line["counts"]:
-            state = f"{state} ({line['points_recorded']:+} suspended)"
+            state = f"{state} ({line['worth']:+} suspended)"
+        if is_record and line["fading"]:
+            state = f"{state}; {line['fading']}"
         rows.append(
             (
                 f"record {line['number']}" if is_record else line["kind"],

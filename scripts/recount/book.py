@@ -110,7 +110,7 @@ class Book:
         sums: Counter[int] = Counter()
         for record in self.about(member):
             if record.counts:
-                sums[record.filing["category"]] += record.points
+                sums[record.filing["category"]] += record.left
         return sums
 
     def record_points(self, member: bytes) -> int:
@@ -161,7 +161,7 @@ class Book:
 
     def _find(self, row: Row) -> Record:
         record = self.record(self._member(row["subject"]), row["number"])
-        claim(record is not None and record.due > self.slot, "something happens to a record that is over or due")
+        claim(record is not None and record.decided > self.slot, "something happens to a record that is over or due")
         assert record is not None
         return record
 

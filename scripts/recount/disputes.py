@@ -104,6 +104,7 @@ class Disputes(Book):
                 highest = max(0, *(kind["max"] for kind in kinds if kind["code"] == record.filing["category"]))
                 claim(record.points < row["points"] <= highest, "a correction for the worse, or beyond the policy")
                 record.points = row["points"]
+                record.fade(self.slot)
                 self._tell("corrected", record.name)
                 if was_disputed:
                     record.settle()
@@ -175,7 +176,12 @@ class Disputes(Book):
     # --------------------------------------------------------------------------------------------- what falls due
 
     def _record_due(self, record: Record) -> None:
-        if record.due == record.expires:  # what came first counts, however late the block is
+        if record.is_fading and record.next_half <= self.slot:
+            record.fade(self.slot)
+            self._tell("faded", record.name)
+        if record.decided > self.slot:
+            return
+        if record.decided == record.expires:  # what came first counts, however late the block is
             self._end(record, "expired")
         elif record.status in _HEARD:
             slots = self._disputed(record, "ruling_days")

@@ -263,6 +263,8 @@ def _record(record: lives.Record) -> Record:
         grounds=record.grounds,
         statement=record.statement,
         proof=record.proof,
+        fades_slot=record.next_half,
+        halvings=record.halved,
     )
 
 

@@ -37,7 +37,8 @@ class Record:
 
     ``cap`` is a tier's level, counted from the lowest, or -1; times are slots, and 0 where there is none.  Once it
     has ended, that it was there is kept until ``kept_until``.  It was ``upheld`` by one arbiter (1) or on an appeal
-    (2); ``lot`` is the seed of the lot, drawn at ``lot_height``.
+    (2); ``lot`` is the seed of the lot, drawn at ``lot_height``.  Counted from its ``conduct`` it was ``halved`` so
+    many times, once in each ``half_life`` (0: never).
     """
 
     subject: bytes
@@ -66,6 +67,9 @@ class Record:
     statement: bytes = b""
     proof: bytes = b""
     end: str = ""
+    conduct: int = 0
+    half_life: int = 0
+    halved: int = 0
 
     @property
     def name(self) -> tuple[bytes, int]:
@@ -92,9 +96,35 @@ class Record:
         self.status, self.deadline, self.lot, self.lot_height, self.votes = STANDING, 0, b"", 0, []
 
     @property
+    def left(self) -> int:
+        """What its points come to by now."""
+        size: int = abs(self.points) // 2**self.halved
+        return size if self.points > 0 else -size
+
+    @property
+    def next_half(self) -> int:
+        """The slot of the next halving, whether or not anything is left by then; 0 where its points stay."""
+        return self.conduct + (self.halved + 1) * self.half_life if self.half_life else 0
+
+    @property
+    def decided(self) -> int:
+        """The slot in which the chain itself ends it, or goes on with it."""
+        return min(filter(None, (self.expires, self.deadline)))
+
+    @property
     def due(self) -> int:
         """The slot in which the chain itself acts on it next."""
-        return min(filter(None, (self.expires, self.deadline)))
+        return min(self.decided, self.next_half) if self.is_fading else self.decided
+
+    @property
+    def is_fading(self) -> bool:
+        """Whether there is something left that will be less before it ends."""
+        return bool(self.left and self.half_life) and self.next_half < self.expires
+
+    def fade(self, slot: int) -> None:
+        """Its points are what they are in ``slot``."""
+        if self.half_life:
+            self.halved = max(self.halved, (slot - self.conduct) // self.half_life)
 
 
 @dataclass(slots=True)

@@ -55,5 +55,13 @@ def _is_worse(old: Row | None, new: Row, ranks: dict[str, int]) -> bool:
         or (new["interim"], old["interim"]) == ("stands", "suspended")
         or (old["reason"] and not new["reason"])
         or (takes and old["closed"] and not new["closed"])
+        or (new["min"] < 0 and _stays(new) > _stays(old))
+        or (new["max"] > 0 and _stays(new) < _stays(old))
         or (takes and bool(set(new["severities"] or [""]) - set(old["severities"] or [""])))
     )
+
+
+def _stays(category: Row) -> int:
+    """For how many days more than half of a record's points stay; for longer than any where all do."""
+    days: int = category.get("half_life_days") or 10**6
+    return days

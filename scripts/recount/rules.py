@@ -272,9 +272,15 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
+        about[-1].conduct, about[-1].half_life = established, self._half_life(category)
+        about[-1].fade(self.slot)
         about[-1].reopener = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
+
+    def _half_life(self, category: Row) -> int:
+        days = category.get("half_life_days", 0)
+        return self._days(days) if days else 0
 
     def _check_time(self, row: Row, subject: bytes, category: Row) -> None:
         """What takes something from a member was a rule when it was established, and one that it consented to."""

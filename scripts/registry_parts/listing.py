@@ -34,12 +34,14 @@ def records(node: Client, genesis: Genesis, home: Path | None, member: bytes, as
     if as_json:
         print_json(found)
         return
-    columns = ("number", "category", "points", "status", "deadline", "repair_from", "expires", "issuer")
+    columns = ("number", "category", "points", "status", "deadline", "repair_from", "expires", "issuer", "fading")
     slots = ("deadline_slot", "repair_slot", "expires_slot")
     rows, waiting = [], []
     for row in found["records"]:
         times = [moment_of(genesis, row[slot]) if row[slot] else None for slot in slots]
-        rows.append((row["number"], row["category"], row["points"], row["status"], *times, row["issuer"]))
+        rows.append(
+            (row["number"], row["category"], row["points"], row["status"], *times, row["issuer"], row["fading"])
+        )
         if row["waits_for"]:
             waiting += who_acts(row, times[0])
     table(f"Records: {len(rows)}", columns, rows)

@@ -180,10 +180,27 @@ def _of_records(policy: Policy, document: Mapping[str, Any]) -> Iterator[Doubt]:
             yield Doubt((*path, "tier_cap"), f"{category.name}: a cap at the highest tier caps nothing")
         if not (category.low or category.high or category.is_adverse or category.severities):
             yield Doubt((*path, "max"), f"{category.name}: neither points, nor a tier cap, nor an end: it does nothing")
+        yield from (
+            Doubt((*path, "half_life_days"), f"{category.name}: {text}") for text in _of_fading(policy, category)
+        )
         if category.is_adverse:
             yield from (
                 Doubt((*path, where), f"{category.name}: {text}") for where, text in _of_adverse(policy, category)
             )
+
+
+def _of_fading(policy: Policy, category: Category) -> Iterator[str]:
+    days, most = category.half_life_days, max(-category.low, category.high)
+    if not days:
+        return
+    if not most:
+        yield "a record has no points that could fade"
+    elif most == 1:
+        yield f"one point has no half: {days} days after the conduct it is gone"
+    if most and days >= _life_days(policy, category):
+        yield f"a record ends before any of its points fade ({_life_days(policy, category)} days)"
+    elif category.low < 0 and days <= policy.answer_days:
+        yield f"half of what it takes is gone before an objection is answered ({policy.answer_days} days)"
 
 
 def _of_adverse(policy: Policy, category: Category) -> Iterator[tuple[str, str]]:

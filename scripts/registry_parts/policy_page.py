@@ -47,9 +47,17 @@ a tier: `cap_records`), `licences` (suspensions with deadlines; the licence itse
 ends with its term), `maintainers` (receipts, reasons, ratings that end;
 `registry.py import VOUCHED.td`).
 
-A policy cannot say: points that fade day by day (a record counts whole until it ends, a rating until `rating_days`);
-thresholds that are stricter for those who come later (everybody stands under the policy in force, and no amendment
-raises a threshold); what holds in two categories and not in a third (a cap counts records of all that cap at its tier).
+**Points that fade.** `half_life_days = 365` in a category says that of each of its records half the points are left a
+year after the conduct, a quarter after two, and so on, rounded towards 0: of -15 first -7, then -3, -1 and 0. What it
+gives fades like what it takes. The record stands until it ends as before, with its tier cap, and can be objected to; an
+objection stops no clock. What is left, and when it halves again, is told with the record. A record keeps the half-life
+that it was filed under: an amendment changes it for new ones alone, and where those fare worse it says so. At most
+twenty halvings make nothing of any points: that is all that a record costs the chain. A rating does not fade, it ends
+(`rating_days`): half of what somebody said is not what it said.
+
+A policy cannot say: points that fade in another shape, or those of ratings; thresholds that are stricter for those who
+come later (everybody stands under the policy in force, and no amendment raises a threshold); what holds in two
+categories and not in a third (a cap counts records of all that cap at its tier).
 """
 
 _HEADINGS = {

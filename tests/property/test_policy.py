@@ -46,6 +46,8 @@ def category_documents(draw: st.DrawFn, tiers: list[str], severities: list[str])
     }
     if draw(st.booleans()):
         document["tier_cap"] = draw(st.sampled_from(tiers))
+    if draw(st.booleans()):
+        document["half_life_days"] = draw(st.integers(0, 36_525))
     return document
 
 

@@ -79,6 +79,19 @@ DOUBTS = {
     "disputed for as long": (
         'tier_cap = "poor"', 'tier_cap = "poor"\ninterim = "stands"', "interim", "makes no deadline shorter",
     ),
+    "nothing that could fade": (
+        "min = 5\nmax = 5\nceiling = 20", 'min = 0\nmax = 0\nseverities = ["minor"]\nhalf_life_days = 90',
+        "half_life_days", "no points that could fade",
+    ),
+    "one point that fades": (
+        "min = 5\nmax = 5\nceiling = 20", "min = 1\nmax = 1\nhalf_life_days = 90", "half_life_days", "has no half",
+    ),
+    "fading more slowly than it ends": (
+        'tier_cap = "poor"', 'tier_cap = "poor"\nhalf_life_days = 1_095', "half_life_days", "before any of its points",
+    ),
+    "fading before it is answered": (
+        'tier_cap = "poor"', 'tier_cap = "poor"\nhalf_life_days = 20', "half_life_days", "half of what it takes",
+    ),
     "a severity for nothing": ('["minor", "serious"]', '["serious"]', 'name = "minor"', "no category has the severity"),
     "a life too short to file": (
         "repair_after_days = 30\nexpires_after_days = 365", "repair_after_days = 5\nexpires_after_days = 10",

@@ -18,13 +18,13 @@ const FIELDS = {
   quotas: ['member', 'fresh', 'fresh_days', 'office', 'registrar', 'strangers_permille'],
   tier: ['name', 'from', 'cap_records'],
   severity: ['name', 'repair_after_days', 'expires_after_days'],
-  category: ['code', 'name', 'min', 'max', 'floor', 'ceiling', 'severities', 'reason', 'tier_cap', 'closed', 'interim'],
+  category: ['code', 'name', 'min', 'max', 'floor', 'ceiling', 'severities', 'reason', 'tier_cap', 'closed', 'interim', 'half_life_days'],
   rating: ['code', 'name', 'min', 'max', 'closed'],
   attribute: ['code', 'name', 'valid_days', 'closed']
 }
 
 // What came later is encoded only where it is not as usual: what was signed before stays what it is.
-const LATER = { periods: ['bodies_days', 365], policy: ['attribute', undefined] }
+const LATER = { periods: ['bodies_days', 365], policy: ['attribute', undefined], category: ['half_life_days', 0] }
 
 export function encodePolicy (document) {
   return encode(toWire('policy', document))

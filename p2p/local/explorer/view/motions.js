@@ -1,7 +1,7 @@
 // The rules in force, and the motions that would change them.
 
 import { el, facts, section, table } from '../dom.js'
-import { capital, count, short, signed, time } from '../words.js'
+import { capital, count, plural, short, signed, time } from '../words.js'
 
 export async function open ({ node, people }, main) {
   const [motions, policy] = await Promise.all([node.json('/motions?limit=50'), node.json('/policy')])
@@ -54,6 +54,7 @@ function inForce ({ version, digest, policy, announced }) {
       ['Points', ({ min, max }) => min === max ? signed(min) : `${signed(min)} to ${signed(max)}`, 'right'],
       ['Severities', ({ severities }) => severities.join(', ')],
       ['Caps the tier at', ({ tier_cap: cap }) => cap ?? ''],
-      ['While disputed', ({ interim }) => interim]
-    ], policy.category.filter(({ closed }) => !closed), { empty: 'This policy knows no records, only ratings.' }))
+      ['While disputed', ({ interim }) => interim],
+      policy.category.some(({ half_life_days: days }) => days) && ['Halves every', ({ half_life_days: days }) => days ? plural(days, 'day') : '']
+    ].filter(Boolean), policy.category.filter(({ closed }) => !closed), { empty: 'This policy knows no records, only ratings.' }))
 }

@@ -72,8 +72,12 @@ function lines ({ lines, sum }, people) {
 
 function what (line) {
   if (line.kind === 'record') {
-    const was = line.counts ? '' : `, would be ${signed(line.points_recorded)}`
-    return [`${capital(line.category)}, record ${line.number}`, el('span', { class: 'small quiet' }, [line.severity, `established ${time(line.established_time)}${was}`].filter(Boolean).join(', '))]
+    const was = line.counts ? '' : `, would be ${signed(line.worth)}`
+    return [
+      `${capital(line.category)}, record ${line.number}`,
+      el('span', { class: 'small quiet' }, [line.severity, `established ${time(line.established_time)}${was}`].filter(Boolean).join(', ')),
+      line.fading && el('span', { class: 'small quiet' }, line.fading)
+    ]
   }
   const kinds = { base: 'What everybody begins with', 'category cap': `Cap of ${line.category}`, 'other ratings': 'All other ratings', 'ratings cap': 'Cap of all ratings', 'ratings rule': 'How ratings count', rating: `Rated: ${line.category}` }
   return kinds[line.kind] ?? line.kind

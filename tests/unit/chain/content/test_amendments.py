@@ -166,6 +166,31 @@ def test_what_is_opened_again_is_named_if_it_can_take_something() -> None:
     assert worsenings(closed, TEST) == []
 
 
+SLOWER, SOONER = "what {} takes fades more slowly, or not at all", "what {} gives fades sooner"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (0, 30, ("", SOONER)),
+        (30, 0, (SLOWER, "")),
+        (30, 31, (SLOWER, "")),
+        (30, 29, ("", SOONER)),
+        (30, 30, ("", "")),
+        (0, 36_525, ("", SOONER)),
+        (36_525, 0, (SLOWER, "")),
+    ],
+)
+def test_a_half_life_is_worse_the_one_way_for_blame_and_the_other_for_praise(
+    before: int, after: int, said: tuple[str, str]
+) -> None:
+    for at, (name, sentence) in enumerate(zip(("three", "four"), reversed(said), strict=True)):
+        path = f"category.{at}.half_life_days"
+        old, new = read_policy(changed(path, before)), amended(path, after)
+        assert worsenings(old, new) == [sentence.format(name)] * bool(sentence)
+        assert amendment_fault(old, new) == "", "what is recorded keeps its own"
+
+
 def test_a_better_policy_takes_the_usual_notice() -> None:
     new = amended("score.base", 1001)
     assert (worsenings(TEST, new), needed_notice_days(TEST, new)) == ([], 5)

@@ -102,6 +102,21 @@ def test_what_is_usual_is_not_encoded_a_second_way() -> None:
     assert refusal(decode_policy, encode(tuple(fields))) is Reason.MALFORMED
 
 
+def test_a_category_that_does_not_fade_stays_what_it_was_before_categories_could() -> None:
+    fades = read_policy(changed("category.0.half_life_days", 200))
+    assert (TEST.categories[3].half_life_days, fades.categories[3].half_life_days) == (0, 200)
+    assert decode_policy(fades.encode()) == fades == read_policy(fades.to_document())
+    assert len(fades.encode()) == len(TEST.encode()) + 2
+    assert read_policy(changed("category.0.half_life_days", 0)).encode() == TEST.encode()
+
+
+def test_that_nothing_fades_is_not_encoded_a_second_way() -> None:
+    fields = list(decode(TEST.encode(), max_bytes=10_000, max_items=99))
+    assert fields[11][0][:2] == (3, b"three")
+    fields[11] = ((*fields[11][0], 0), *fields[11][1:])
+    assert refusal(decode_policy, encode(tuple(fields))) is Reason.MALFORMED
+
+
 def test_the_digest_stays_what_it_is() -> None:
     assert TEST.digest().hex() == "3c7292b6201a7872f048c80d4f2d3c58112669dab8b359438658a111731cd7c6"
 

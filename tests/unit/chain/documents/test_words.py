@@ -23,6 +23,7 @@ from chain.content.proposals import (
 from chain.documents.words import (
     change_in_words,
     duration,
+    fading_in_words,
     moment_of,
     policy_changes,
     proposal_in_words,
@@ -112,6 +113,24 @@ def test_when_a_slot_begins(slot: int, time: str | None, moment: str) -> None:
 def test_whose_turn_it_is(status: int, deadline_slot: int, words: str | None) -> None:
     record = Record(ONE, 1, -20, 1, bytes(32), b"", 0, 5, 1, 900, 30, -1, status, 0, deadline_slot, b"", b"", b"")
     assert waits_for(record) == words
+
+
+@pytest.mark.parametrize(
+    ("points", "fades_slot", "halvings", "words"),
+    [
+        (-20, 0, 0, None),
+        (-20, 70, 0, "on 1970-01-01 00:17 UTC it halves to -10"),
+        (-9, 70, 1, "-9 was recorded, and halved once since the conduct; on 1970-01-01 00:17 UTC it halves to -2"),
+        (9, 70, 3, "+9 was recorded, and halved 3 times since the conduct; on 1970-01-01 00:17 UTC it halves to +0"),
+        (-20, 70, 5, "-20 was recorded, and halved 5 times since the conduct; nothing is left of it"),
+        (-20, 901, 2, "-20 was recorded, and halved twice since the conduct; it ends before it halves again"),
+        (-20, 901, 0, None),
+    ],
+)
+def test_why_a_record_counts_for_less(points: int, fades_slot: int, halvings: int, words: str | None) -> None:
+    record = Record(ONE, 1, points, 1, bytes(32), b"", 0, 5, 1, 900, 30, -1, STANDING, 0, 0, b"", b"", b"")
+    record = record._replace(fades_slot=fades_slot, halvings=halvings)
+    assert fading_in_words(genesis_of(1), record, record.halves_slot or None) == words
 
 
 def test_changes_of_validators() -> None:
