@@ -22,6 +22,7 @@
     supervisor   what systemd is told: ready, stopping
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams, signals, the garbage collector
+    mistyped     a command line that cannot be read, in a sentence
     commandline  what every command line shares
     at_rest      commands for a home whose node rests
     loglines     a line of the log, as wide as a terminal

@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 import click
 
 from chain.base.errors import OperatorError
+from p2p.local.mistyped import told
 from p2p.local.process import interruptible, open_streams
 
 ROOT = Path(FOLDER)
@@ -207,14 +208,14 @@ def _code_of(program: click.Command, args: Sequence[str], extra: dict[str, Any])
         return end.exit_code
     except BaseException as error:
         ends = [_end(cause) for cause in _causes(error)]
-        told = dict(end for end in ends if end is not None)
+        known = dict(end for end in ends if end is not None)
         if None in ends:  # nobody's mistake but ours: it goes on, with its traceback
             _explain(error)
             raise
-        for sentence in told:
+        for sentence in known:
             _say(sentence)
         _drop_what_cannot_be_written()
-        return max(told.values())
+        return max(known.values())
     return 0
 
 
@@ -238,8 +239,8 @@ def _end(cause: BaseException) -> tuple[str, int] | None:
             return str(cause), EXIT_MISTAKE
         case click.exceptions.NoArgsIsHelpError(ctx=click.Context(command_path=path)):
             return f"say what to do; `{path} -h` lists the commands", EXIT_MISTAKE
-        case click.UsageError(ctx=click.Context(command_path=path)):
-            return f"{cause.format_message().rstrip('.')}; see `{path} -h`", EXIT_MISTAKE
+        case click.UsageError():
+            return told(cause, cause.ctx.command_path if cause.ctx else _own_name()), EXIT_MISTAKE
         case click.ClickException():
             return cause.format_message(), EXIT_MISTAKE
         case OSError(filename=str(name)):  # a file or folder that this user may not touch, or that is not there
