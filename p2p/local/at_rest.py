@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import home_of_node, launched
+from p2p.local.commandline import home_of_node, launched, pasted
 
 import secrets
 import shlex
@@ -97,7 +97,7 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
         "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
         "signing state was exported; while a third or more of the weight waits for that, nothing becomes final, "
         "so do this to one after the other\n"
-        f"    python node.py run --home {shlex.quote(str(home.path))}"
+        f"    python node.py run --home {pasted(home.path)}"
     )
 
 
@@ -152,7 +152,7 @@ def restart_sign(home: Path, file: Path, blind: int | None, again: bool, passphr
 
 
 def _told(home: Path, file: Path, signed: Signed) -> str:
-    start = f"    python node.py run --home {shlex.quote(str(home))}"
+    start = f"    python node.py run --home {pasted(home)}"
     at, did = signed.restart.height, did_from_key
     lines = [f"{file}: the chain is to go on from height {at}, block {signed.restart.tip.hex()[:12]}"]
     if signed.left:

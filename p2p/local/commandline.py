@@ -165,6 +165,11 @@ def launched(text: str) -> str:
     return _SPELLED.sub(lambda found: _launch(found[1]), text)
 
 
+def pasted(path: Path) -> str:
+    """``path`` as it goes into a command that is printed: quoted where needed, and from here where that is shorter."""
+    return shlex.quote(_near(path))
+
+
 def _launch(script: str) -> str:
     if script == "node.py" and is_installed():
         return shlex.quote(INSTALLED if shutil.which(INSTALLED) else _near(Path(sys.argv[0])))
@@ -181,12 +186,18 @@ def _launcher() -> list[str]:
 def _short(program: Path) -> str:
     """The name alone where the shell finds just this program by it."""
     found = shutil.which(program.name)
-    return program.name if found and Path(found).absolute() == program.absolute() else _near(program)
+    if found and Path(found).absolute() == program.absolute():
+        return program.name
+    near = _near(program)
+    return near if os.sep in near else os.path.join(os.curdir, near)
 
 
 def _near(path: Path) -> str:
-    path, here = path.absolute(), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    """The shorter of the names that it has from here and from everywhere."""
+    whole = str(path.absolute())
+    if os.pardir in path.parts:  # what is above a link, only the system knows
+        return whole
+    return min(os.path.relpath(whole), whole, key=len)
 
 
 def _own_name() -> str:

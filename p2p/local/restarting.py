@@ -8,9 +8,10 @@ Source: protocol 3.7.
 
 from __future__ import annotations
 
+from p2p.local.commandline import pasted
+
 import json
 import secrets
-import shlex
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, bl
             "old one could go on with that: begin in the home with the largest height, or where no home has any, found "
             "another network with the same keys: `python node.py genesis new`"
         )
-    run = f"`python node.py run --home {shlex.quote(str(home.path))}`"
+    run = f"`python node.py run --home {pasted(home.path)}`"
     if has_come(restart, chain):
         raise OperatorError(f"the restart in {file} has taken place; there is nothing to sign, start the node: {run}")
     if restart.tip in chain.tree:
@@ -145,7 +146,7 @@ def _check_known(
         raise OperatorError(
             f"{file} is signed with this key already, and {home.path} does not know of it: it lost its database, or "
             "was restored, since; the signature counts, and this home comes back by itself: "
-            f"`python node.py run --home {shlex.quote(str(home.path))}`"
+            f"`python node.py run --home {pasted(home.path)}`"
         )
     if known is not None and not is_known and not again and may_come(known, chain):
         raise OperatorError(

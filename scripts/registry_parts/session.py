@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, home_of_node
+from p2p.local.commandline import EXIT_WRONG, home_of_node, pasted
 
 import functools
 import shlex
@@ -157,9 +157,7 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
 def read_key_file(path: Path, passphrase: Passphrase) -> SecretKey:
     """Read a person's key file.  Raises :class:`OperatorError`."""
     if not path.exists():
-        raise OperatorError(
-            f"{path} is missing; make a key with `python scripts/registry.py key new {shlex.quote(str(path))}`"
-        )
+        raise OperatorError(f"{path} is missing; make a key with `python scripts/registry.py key new {pasted(path)}`")
     return read_key(path, passphrase)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import OUR_FAULT, ROOT, command, group, importing, launched
+from p2p.local.commandline import OUR_FAULT, ROOT, command, group, importing, launched, pasted
 
 import errno
 import os
@@ -185,7 +185,7 @@ def test_whoever_uses_uv_reads_uv(elsewhere: Path, monkeypatch: pytest.MonkeyPat
     assert launched("try `python scripts/top.py -h`") == "try `.uv/bin/uv run scripts/top.py -h`"
     assert launched("python node.py run") == ".uv/bin/uv run node.py run"
     monkeypatch.chdir(ROOT / "scripts")
-    assert launched("python scripts/top.py") == f"{ROOT}/.uv/bin/uv run top.py"
+    assert launched("python scripts/top.py") == "../.uv/bin/uv run top.py"
 
 
 def test_uv_is_not_named_where_it_would_find_another_project(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +200,30 @@ def test_a_python_that_the_shell_finds_goes_by_its_name(elsewhere: Path, monkeyp
     assert shutil.which("python") == str(python)
     monkeypatch.setattr(sys, "executable", str(python))
     assert launched("python node.py run") == f"python {ROOT}/node.py run"
+
+
+def test_a_path_is_named_from_here_where_that_is_shorter(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = elsewhere / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert pasted(here / "home") == pasted(Path("home")) == "home"
+    assert pasted(elsewhere / "two words") == "'../two words'"
+    assert pasted(Path("/home")) == "/home"
+    assert pasted(here) == "."
+
+
+def test_what_is_above_a_link_is_left_to_the_system(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (elsewhere / "far" / "folder").mkdir(parents=True)
+    (elsewhere / "link").symlink_to(elsewhere / "far" / "folder")
+    (elsewhere / "far" / "home").touch()
+    assert Path(pasted(Path("link/../home"))).exists()
+    monkeypatch.chdir(elsewhere / "link")
+    assert Path(pasted(elsewhere / "far" / "home")).exists()
+
+
+def test_a_program_beside_the_reader_is_found(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(elsewhere / "python"))
+    assert launched("python node.py run").startswith("./python ")
 
 
 def test_names_with_blanks_are_quoted(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
