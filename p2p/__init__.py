@@ -2,7 +2,6 @@
 
 From the wire up::
 
-    figures      numbers as people read them
     clocks       what the machine's clocks show
     addresses    multiaddrs that may be dialled, and how far they reach
     names        what the names in the operator's own stand for

@@ -54,7 +54,7 @@ def blocks(document: Document) -> Finding:
 
 
 @question(BLOCK)
-@click.argument("which", metavar="ID|HEIGHT")
+@click.argument("which", metavar="ID|HEIGHT", callback=lambda _context, _which, text: text.replace(",", ""))
 def block(document: Document) -> Finding:
     """One block, by its height or id, and its votes.  The beginning of an id is enough."""
     summary = {name: value for name, value in document.items() if name not in ("ballot", "transactions")}

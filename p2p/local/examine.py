@@ -138,7 +138,7 @@ def _node(case: Case) -> Iterator[Finding]:
         yield Finding("node", False, str(error), "look at its log; if it hangs, stop it and start it again")
         return
     status, ours = case.status, version()
-    yield Finding("node", True, f"it runs, at height {status['height']}, final up to {status['finalized_height']}")
+    yield Finding("node", True, f"it runs, at height {status['height']:,}, final up to {status['finalized_height']:,}")
     if status["version"] == ours:
         yield Finding("version", True, f"{ours}, protocol {status['protocol']}")
     else:

@@ -9,8 +9,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from p2p.figures import grouped
-
 # A mistake about a value begins with it, quoted unless it is a number; a path has its kind before it.
 _VALUE = re.compile(r"(?:\w+ )?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|-?[\d.]+) (.*?)\.?", re.DOTALL)
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
@@ -74,9 +72,11 @@ def _kind(type: click.ParamType[Any]) -> str:
 
 
 def _range(type: click.ParamType[Any]) -> str:
-    if not isinstance(type, click.IntRange | click.FloatRange) or (type.min, type.max) == (None, None):
+    if not isinstance(type, click.IntRange | click.FloatRange):
         return ""
-    if type.max is None:
-        return f" above {grouped(type.min)}" if type.min_open else f", {grouped(type.min)} or more"
-    least = f" above {type.min}, up" if type.min_open else f" from {grouped(type.min)}"
-    return f"{least} to {grouped(type.max)}"
+    low, high = type.min, type.max
+    if low is None:
+        return "" if high is None else f", {high:,} or less"
+    if high is None:
+        return f" above {low:,}" if type.min_open else f", {low:,} or more"
+    return f" above {low:,}, up to {high:,}" if type.min_open else f" from {low:,} to {high:,}"

@@ -101,7 +101,7 @@ def motions(document: Document) -> Finding:
     rows = [
         (
             row["number"],
-            row["status"] if row["closed_height"] is None else f"{row['status']} at height {row['closed_height']}",
+            row["status"] if row["closed_height"] is None else f"{row['status']} at height {row['closed_height']:,}",
             short_did(row["proposer"]),
             len(row["approvals"]),
             row.get("weight_needed"),

@@ -301,8 +301,8 @@ def _number(node: Client, transaction: VerifiedTransaction, found: Found) -> int
 _IN_WORDS = {
     "possible": "the next block would take {what}; nothing was sent",
     "waiting": "{what} waits for a block",
-    "included": "{what} is in block {height}, not final yet",
-    "final": "{what} is final in block {height}",
+    "included": "{what} is in block {height:,}, not final yet",
+    "final": "{what} is final in block {height:,}",
     "unknown": "{what} is not known at this node: it never came here, or was dropped",
 }
 

@@ -83,7 +83,7 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     agree = f"NODES DISAGREE: {', '.join(report['differing'])}" if report["differing"] else "every node agrees"
     rows: list[tuple[str, object]] = [
         ("agreement", agree),
-        ("heights", f"{report['height']}, final up to {report['finalized_height']} on every node"),
+        ("heights", f"{report['height']:,}, final up to {report['finalized_height']:,} on every node"),
         ("state root", report["state_root"]),
         ("transactions", transactions(report)),
         *testnet.load.rows(report),
@@ -114,7 +114,7 @@ def transactions(report: dict[str, Any]) -> str:
     if (by_hand := report["final"] - report["submitted"]) > 0:
         text += f", and {by_hand:,} sent by others"
     if report["refused"]:
-        text += ", refused: " + ", ".join(f"{count} {reason}" for reason, count in sorted(report["refused"].items()))
+        text += ", refused: " + ", ".join(f"{count:,} {reason}" for reason, count in sorted(report["refused"].items()))
     if report["lost"]:
         text += f", {report['lost']:,} not final when it stopped"
     return text

@@ -65,7 +65,7 @@ def progress_line(testnet: Testnet, elapsed_s: float) -> str:
     height = max((node.told["height"] for node in live), default=0)
     final = max((node.told["finalized_height"] for node in live), default=0)
     return (
-        f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
+        f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height:,}  finalized {final:,}  "
         f"{testnet.load.line(testnet)}  {max((node.transactions_per_s for node in live), default=0)} tx/s"
     )
 

@@ -100,6 +100,7 @@ def test_a_block_by_height_by_id_and_by_the_beginning_of_it(story: Story) -> Non
     assert by_height["final"] is True
     for digits in (64, 16, 13):
         assert answer(story.home, "block", block.id.hex()[:digits].upper()) == by_height
+    assert answer(story.home, "block", f"0,{height:03}") == by_height  # a large one as a table shows it
     assert "enrol" in ask(story.home, "block", str(height)).stdout
 
 
