@@ -271,7 +271,7 @@ def test_what_is_not_there_is_one_sentence(story: Story, args: list[str]) -> Non
 def test_wrong_usage_exits_with_2(story: Story, args: list[str]) -> None:
     result = ask(story.home, *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert re.fullmatch(r"error: .*; see `.* -h`\n", result.stderr)
+    assert re.fullmatch(r"error: .*\n", result.stderr)
 
 
 # ----------------------------------------------------------------------------------------------------- homes
