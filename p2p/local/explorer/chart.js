@@ -38,7 +38,7 @@ function area (values, most) {
 
 // A score over time: `events` are { height, score, tier }, oldest first; tiers are lines across.
 export function scores (events, tiers) {
-  const [wide, high, left] = [720, 220, 56]
+  const [wide, high, left] = [720, 220, 68]
   const values = [...events.map(({ score }) => score)]
   const bounds = tiers.map(({ from }) => from).filter((from) => from > 0)
   const [low, top] = [Math.min(...values, ...near(bounds, Math.min(...values))) - 5, Math.max(...values, ...near(bounds, Math.max(...values))) + 5]
