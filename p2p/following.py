@@ -87,7 +87,7 @@ class Follower:
         if found.height is None:
             self._say("waits for a block")
         else:
-            self._say(f"included at height {found.height}; final up to height {status['finalized_height']}")
+            self._say(f"included at height {found.height:,}; final up to height {status['finalized_height']:,}")
         return found
 
     def _judge(self, found: Found, raw: bytes) -> Found:

@@ -13,7 +13,7 @@ It only reads.  What it finds is evidence to look into, never a verdict.  Method
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, command, importing
+from p2p.local.commandline import as_json, command, importing, pasted
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +141,7 @@ def _anchor(question: Question, source: Source, folder: Path) -> None:
 
     for path in write_report(question, source, folder):
         remark(f"wrote {path}")
-    remark(f"to stand by it: python scripts/registry.py anchor {folder / MANIFEST} --key FILE")
+    remark(f"to stand by it: python scripts/registry.py anchor {pasted(folder / MANIFEST)} --key FILE")
 
 
 def _check(folder: Path, home: Path | None, ratings: Path | None, groups: Path | None, as_json: bool) -> None:

@@ -77,10 +77,10 @@ def as_of(answer: Mapping[str, Any]) -> str:
     """The end of a title, from :attr:`~chain.disk.inspection.View.at_head` or ``at_state``."""
     height = answer["as_of_height"]
     if "rescored_to" in answer:
-        return f"as of height {height}, final; a new policy is still being applied to ranks and tiers"
+        return f"as of height {height:,}, final; a new policy is still being applied to ranks and tiers"
     if answer["final"]:
-        return f"as of height {height}, final"
-    return f"as of height {height}, final up to {answer['finalized_height']}"
+        return f"as of height {height:,}, final"
+    return f"as of height {height:,}, final up to {answer['finalized_height']:,}"
 
 
 def facts(title: str, document: Mapping[str, Any]) -> Sheet:

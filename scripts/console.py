@@ -29,6 +29,8 @@ _names: dict[str, str] = {}
 # Storage finds a transaction by the first 8 bytes of its id.
 _SHORT_BYTES = 8
 _BAR_WIDTH = 24
+# Columns whose numbers are names: as they are typed.
+_NAMES = ("code", "seed")
 _DID = re.compile(r"did:key:z\w+")
 
 
@@ -190,14 +192,18 @@ def remark(text: str) -> None:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], least: Sequence[str] = ()) -> None:
     """Print a table: as wide as the terminal at most, and complete where there is none; see :mod:`scripts.tables`.
 
-    Columns of numbers are aligned to the right.  None is shown as ``-``, a bool as yes or no, bytes as
-    :func:`short`, a :class:`Share` as a bar or as per cent.  ``title`` may be empty.  A narrow terminal does without
-    the columns ``least`` first, and then without those on the right.
+    Columns of numbers are aligned to the right, and large ones written as ``1,881``, unless they are names of
+    something.  None is shown as ``-``, a bool as yes or no, bytes as :func:`short`, a :class:`Share` as a bar or as per
+    cent.  ``title`` may be empty.  A narrow terminal does without the columns ``least`` first, and then without those
+    on the right.
     """
     values = [list(row) for row in rows]
     is_number = [all(type(row[at]) in (int, NoneType) for row in values) for at in range(len(columns))]
     is_terminal = sys.stdout.isatty()
-    cells = [[_cell(value, is_terminal) for value in row] for row in values]
+    cells = [
+        [str(value) if name in _NAMES else _cell(value, is_terminal) for name, value in zip(columns, row, strict=True)]
+        for row in values
+    ]
     width = shutil.get_terminal_size().columns if is_terminal else None
     (heading, *body), left_out = lay_out(columns, cells, is_number, width, least)
     for line in wrapped(title, width):
@@ -229,5 +235,7 @@ def _cell(value: object, is_terminal: bool) -> str:
             return value.bar() if is_terminal else str(value)
         case str():
             return _named(value, value)
+        case int():
+            return f"{value:,}"
         case _:
             return str(value)

@@ -117,8 +117,8 @@ def _follow(index: Index, tell: Callable[[News], None], *, once: bool) -> None:
 def _in_words(news: News, days: list[str]) -> str:
     written = f"; wrote {', '.join(days)}" if days else ""
     return (
-        f"final up to {news.final_height}, head {news.height}: {news.blocks} final blocks more, "
-        f"{news.transactions} transactions{written}"
+        f"final up to {news.final_height:,}, head {news.height:,}: {news.blocks:,} final blocks more, "
+        f"{news.transactions:,} transactions{written}"
     )
 
 

@@ -7,11 +7,10 @@ Nothing is written, and nothing but ``verify`` checks a signature again.
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, importing, launched
+from p2p.local.commandline import EXIT_WRONG, importing, launched, pasted
 
 import json
 import os
-import shlex
 from dataclasses import asdict
 
 import click
@@ -55,7 +54,7 @@ def blocks(document: Document) -> Finding:
 
 
 @question(BLOCK)
-@click.argument("which", metavar="ID|HEIGHT")
+@click.argument("which", metavar="ID|HEIGHT", callback=lambda _context, _which, text: text.replace(",", ""))
 def block(document: Document) -> Finding:
     """One block, by its height or id, and its votes.  The beginning of an id is enough."""
     summary = {name: value for name, value in document.items() if name not in ("ballot", "transactions")}
@@ -93,7 +92,7 @@ def sync(view: View) -> Finding:
     if raw is None:
         document = {"joining": False, **view.at_head, "oldest_body": view.reader.oldest_body()}
         if not view.head_height:
-            run = launched(f"python node.py run --home {shlex.quote(str(view.reader.path.parent))}")
+            run = launched(f"python node.py run --home {pasted(view.reader.path.parent)}")
             return Finding(document, text=f"This home has no block yet; `{run}` brings it what the network has.\n")
         return Finding(document, [facts(f"This home has its state, {as_of(document)}", document)])
     document = {"joining": True, **json.loads(raw)}

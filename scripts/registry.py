@@ -283,7 +283,7 @@ def cosign(session: Session, member: bytes, valid_blocks: int | None, as_json: b
             }
         )
         return
-    remark(f"good until height {given.expiry_height}, for {did_from_key(member)} alone")
+    remark(f"good until height {given.expiry_height:,}, for {did_from_key(member)} alone")
     click.echo(given.to_token())
 
 

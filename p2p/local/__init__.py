@@ -22,8 +22,10 @@
     supervisor   what systemd is told: ready, stopping
     startup      the first moments of a program: Ctrl-C is quiet
     process      standard streams, signals, the garbage collector
+    mistyped     a command line that cannot be read, in a sentence
     commandline  what every command line shares
     at_rest      commands for a home whose node rests
+    loglines     a line of the log, as wide as a terminal
     logs         the log: bounded, off the event loop, a rate for each line
     examine      what could be wrong with a home, its node, and how peers see it
     doctor       node.py doctor: all of that, each with its remedy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import home_of_node, launched
+from p2p.local.commandline import home_of_node, launched, pasted
 
 import secrets
 import shlex
@@ -97,7 +97,7 @@ def _resynced(home: Home, *, is_sure: bool) -> str:
         "the node will sync, and a validator signs again once the chain made final that it starts anew, unless its "
         "signing state was exported; while a third or more of the weight waits for that, nothing becomes final, "
         "so do this to one after the other\n"
-        f"    python node.py run --home {shlex.quote(str(home.path))}"
+        f"    python node.py run --home {pasted(home.path)}"
     )
 
 
@@ -116,7 +116,7 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def signing_export(home: Path, file: Path, passphrase: Passphrase) -> None:
     """Move the signing state into FILE.  This home then signs nothing until one is imported."""
     state = export_signing(load_home(home, passphrase), file)
-    click.echo(f"{file} holds what {home} signed, up to slot {state.slot}; {home} signs nothing from now on")
+    click.echo(f"{file} holds what {home} signed, up to slot {state.slot:,}; {home} signs nothing from now on")
 
 
 @signing.command("import")
@@ -126,7 +126,7 @@ def signing_export(home: Path, file: Path, passphrase: Passphrase) -> None:
 def signing_import(home: Path, file: Path, passphrase: Passphrase) -> None:
     """Let this home sign where the home that made FILE left off.  Import a file in one home only."""
     state = import_signing(load_home(home, passphrase), file)
-    click.echo(f"{home} signs after slot {state.slot}; keep {file} from every other machine, or remove it")
+    click.echo(f"{home} signs after slot {state.slot:,}; keep {file} from every other machine, or remove it")
 
 
 @click.group()
@@ -152,9 +152,9 @@ def restart_sign(home: Path, file: Path, blind: int | None, again: bool, passphr
 
 
 def _told(home: Path, file: Path, signed: Signed) -> str:
-    start = f"    python node.py run --home {shlex.quote(str(home))}"
+    start = f"    python node.py run --home {pasted(home)}"
     at, did = signed.restart.height, did_from_key
-    lines = [f"{file}: the chain is to go on from height {at}, block {signed.restart.tip.hex()[:12]}"]
+    lines = [f"{file}: the chain is to go on from height {at:,}, block {signed.restart.tip.hex()[:12]}"]
     if signed.left:
         lines.append(f"{signed.left} blocks above it are not final; what they hold waits for new blocks")
     lines.append(f"signed by a weight of {signed.count}")

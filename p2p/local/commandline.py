@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 import click
 
 from chain.base.errors import OperatorError
+from p2p.local.mistyped import told
 from p2p.local.process import interruptible, open_streams
 
 ROOT = Path(FOLDER)
@@ -164,6 +165,11 @@ def launched(text: str) -> str:
     return _SPELLED.sub(lambda found: _launch(found[1]), text)
 
 
+def pasted(path: Path) -> str:
+    """``path`` as it goes into a command that is printed: quoted where needed, and from here where that is shorter."""
+    return shlex.quote(_near(path))
+
+
 def _launch(script: str) -> str:
     if script == "node.py" and is_installed():
         return shlex.quote(INSTALLED if shutil.which(INSTALLED) else _near(Path(sys.argv[0])))
@@ -180,12 +186,18 @@ def _launcher() -> list[str]:
 def _short(program: Path) -> str:
     """The name alone where the shell finds just this program by it."""
     found = shutil.which(program.name)
-    return program.name if found and Path(found).absolute() == program.absolute() else _near(program)
+    if found and Path(found).absolute() == program.absolute():
+        return program.name
+    near = _near(program)
+    return near if os.sep in near else os.path.join(os.curdir, near)
 
 
 def _near(path: Path) -> str:
-    path, here = path.absolute(), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    """The shorter of the names that it has from here and from everywhere."""
+    whole = str(path.absolute())
+    if os.pardir in path.parts:  # what is above a link, only the system knows
+        return whole
+    return min(os.path.relpath(whole), whole, key=len)
 
 
 def _own_name() -> str:
@@ -207,14 +219,14 @@ def _code_of(program: click.Command, args: Sequence[str], extra: dict[str, Any])
         return end.exit_code
     except BaseException as error:
         ends = [_end(cause) for cause in _causes(error)]
-        told = dict(end for end in ends if end is not None)
+        known = dict(end for end in ends if end is not None)
         if None in ends:  # nobody's mistake but ours: it goes on, with its traceback
             _explain(error)
             raise
-        for sentence in told:
+        for sentence in known:
             _say(sentence)
         _drop_what_cannot_be_written()
-        return max(told.values())
+        return max(known.values())
     return 0
 
 
@@ -238,8 +250,8 @@ def _end(cause: BaseException) -> tuple[str, int] | None:
             return str(cause), EXIT_MISTAKE
         case click.exceptions.NoArgsIsHelpError(ctx=click.Context(command_path=path)):
             return f"say what to do; `{path} -h` lists the commands", EXIT_MISTAKE
-        case click.UsageError(ctx=click.Context(command_path=path)):
-            return f"{cause.format_message().rstrip('.')}; see `{path} -h`", EXIT_MISTAKE
+        case click.UsageError():
+            return told(cause, cause.ctx.command_path if cause.ctx else _own_name()), EXIT_MISTAKE
         case click.ClickException():
             return cause.format_message(), EXIT_MISTAKE
         case OSError(filename=str(name)):  # a file or folder that this user may not touch, or that is not there

@@ -5,7 +5,10 @@ from __future__ import annotations
 from p2p.local.commandline import EXIT_WRONG, as_json, home_of_node, importing, launched
 
 import json
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,20 +93,28 @@ def _documents(findings: Sequence[Finding]) -> list[dict[str, object]]:
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    """A table on a terminal, a line for each finding in a pipe."""
-    if not sys.stdout.isatty():
-        for each in findings:
-            remedy = f"; {launched(each.remedy)}" if each.remedy else ""
-            click.echo(f"{'fine ' if each.is_fine else 'WRONG'}  {each.check}: {each.what}{remedy}")
+    """For whoever watches as wide as the terminal; a line for each finding in a pipe."""
+    if sys.stdout.isatty():
+        for line in folded(findings, shutil.get_terminal_size().columns):
+            click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "check", "what was found", "what to do"):
-        table.add_column(heading, overflow="fold")
     for each in findings:
-        mark = Text("fine", "green") if each.is_fine else Text("wrong", "bold red")
-        table.add_row(mark, each.check, Text(each.what), Text(launched(each.remedy)))
-    Console().print(table)
+        remedy = f"; {launched(each.remedy)}" if each.remedy else ""
+        click.echo(f"{'fine ' if each.is_fine else 'WRONG'}  {each.check}: {each.what}{remedy}")
+
+
+def folded(findings: Sequence[Finding], columns: int) -> list[str]:
+    """What was found, and below it what to do; a key, an address or a path is never broken."""
+    widest = max(len(each.check) for each in findings)
+    lines = []
+    for each in findings:
+        mark = click.style("fine ", fg="green") if each.is_fine else click.style("wrong", fg="red", bold=True)
+        indent = len("wrong  ") + widest + 2
+        told = [each.what, f"→ {launched(each.remedy)}"] if each.remedy else [each.what]
+        first, *more = (
+            line
+            for text in told
+            for line in textwrap.wrap(text, max(1, columns - indent), break_long_words=False, break_on_hyphens=False)
+        )
+        lines += [f"{mark}  {each.check:<{widest}}  {first}", *(" " * indent + line for line in more)]
+    return lines

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import version
+from p2p.local.commandline import pasted, version
 
 import errno
 import os
 import re
-import shlex
 import shutil
 import socket
 import statistics
@@ -139,7 +138,7 @@ def _node(case: Case) -> Iterator[Finding]:
         yield Finding("node", False, str(error), "look at its log; if it hangs, stop it and start it again")
         return
     status, ours = case.status, version()
-    yield Finding("node", True, f"it runs, at height {status['height']}, final up to {status['finalized_height']}")
+    yield Finding("node", True, f"it runs, at height {status['height']:,}, final up to {status['finalized_height']:,}")
     if status["version"] == ours:
         yield Finding("version", True, f"{ours}, protocol {status['protocol']}")
     else:
@@ -158,7 +157,7 @@ def _without_answer(case: Case) -> Finding:
     if not case.is_in_use:
         return Finding("node", True, "it does not run")
     if draft_of(case.database).exists():
-        remedy = f"`python scripts/inspect_chain.py sync --home {shlex.quote(str(case.path))}` says how far it is"
+        remedy = f"`python scripts/inspect_chain.py sync --home {pasted(case.path)}` says how far it is"
         return Finding("node", True, "it joins by state", remedy)
     return Finding("node", True, "a process starts it, stops it or changes its home; look again when that is done")
 

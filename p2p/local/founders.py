@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import as_json, home_of_node, launched
+from p2p.local.commandline import as_json, home_of_node, launched, pasted
 
 import json
 import re
@@ -196,7 +196,7 @@ def _conclusion(made: Genesis | None, missing: str) -> Iterator[str]:
 def _next_steps(out: Path | None, *, is_made: bool) -> Iterator[str]:
     if out is not None:
         yield f"{out} is written; then, before the network begins, every founder on its machine:"
-        yield f"    python node.py init --home home --genesis {shlex.quote(str(out))}"
+        yield f"    python node.py init --home home --genesis {pasted(out)}"
         yield "    python node.py run --home home"
     elif is_made:
         yield "with --out genesis.json it is written"
@@ -214,7 +214,7 @@ def _document(plan: Plan, founders: Sequence[Entry], made: Genesis | None, missi
 
 def readiness(home: Path, genesis: Genesis, *, may_have_signed: bool) -> str:
     """What the operator of a new home is told."""
-    line = f"{home} is ready; start it with `python node.py run --home {shlex.quote(str(home))}`"
+    line = f"{home} is ready; start it with `python node.py run --home {pasted(home)}`"
     begins = instant(genesis.genesis_time_ms)
     if genesis.genesis_time_ms > clocks.wall_ms():
         line += f"\nthe network begins at {begins}, and the node waits for that"

@@ -18,11 +18,13 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, TextIO
 
 import structlog
 
 from p2p.limits import Buckets
+from p2p.local.loglines import Folded, columns_of
 
 MAX_QUEUED_BYTES = 1_000_000
 """Some thousand lines: minutes of a busy node, for a reader that pauses."""
@@ -48,7 +50,7 @@ _NOISY = ("libp2p", "hypercorn", "multiaddr", "async_service")
 def configure_logging(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
     """Send all logs of ``level`` and above to ``stream``, by default stderr.
 
-    They are readable lines (coloured on a terminal), or one JSON object a line.
+    Each is one readable line, or one JSON object; a terminal gets them as :class:`~p2p.local.loglines.Folded` says.
     """
     stream = sys.stderr if stream is None else stream
     shared: list[Any] = [
@@ -57,11 +59,13 @@ def configure_logging(level: str, *, as_json: bool, stream: TextIO | None = None
         structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=18)
-    )
+    renderer: Any
+    if as_json:
+        renderer = structlog.processors.JSONRenderer()
+    elif stream.isatty():
+        renderer = Folded(partial(columns_of, stream))
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=18)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -8,9 +8,10 @@ Source: protocol 3.7.
 
 from __future__ import annotations
 
+from p2p.local.commandline import pasted
+
 import json
 import secrets
-import shlex
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, bl
             "old one could go on with that: begin in the home with the largest height, or where no home has any, found "
             "another network with the same keys: `python node.py genesis new`"
         )
-    run = f"`python node.py run --home {shlex.quote(str(home.path))}`"
+    run = f"`python node.py run --home {pasted(home.path)}`"
     if has_come(restart, chain):
         raise OperatorError(f"the restart in {file} has taken place; there is nothing to sign, start the node: {run}")
     if restart.tip in chain.tree:
@@ -124,15 +125,16 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, bl
         return
     if not may_come(restart, chain):
         raise OperatorError(
-            f"{file} goes on from height {restart.height}, not from a block that descends from what is final here, at "
-            f"height {chain.finalized.height}: it would undo that; never sign it, and begin one in this home instead"
+            f"{file} goes on from height {restart.height:,}, not from a block that descends from what is final "
+            f"here, at height {chain.finalized.height:,}: it would undo that; never sign it, and begin one in this "
+            "home instead"
         )
     if blind != restart.height:
         raise OperatorError(
-            f"{home.path} does not know the block at height {restart.height} in {file}; let its node run until it has "
-            f"that block ({run}), stop it and sign then; where its own chain is as long by now, it fetches no other: "
-            f"begin another file here, which the others sign with --again; or add --blind {restart.height}: it then "
-            "signs without having looked, and what any home knows to be final above that height is left out"
+            f"{home.path} does not know the block at height {restart.height:,} in {file}; let its node run until it "
+            f"has that block ({run}), stop it and sign then; where its own chain is as long by now, it fetches no "
+            f"other: begin another file here, which the others sign with --again; or add --blind {restart.height}: it "
+            "then signs without having looked, and what any home knows to be final above that height is left out"
         )
 
 
@@ -145,12 +147,13 @@ def _check_known(
         raise OperatorError(
             f"{file} is signed with this key already, and {home.path} does not know of it: it lost its database, or "
             "was restored, since; the signature counts, and this home comes back by itself: "
-            f"`python node.py run --home {shlex.quote(str(home.path))}`"
+            f"`python node.py run --home {pasted(home.path)}`"
         )
     if known is not None and not is_known and not again and may_come(known, chain):
         raise OperatorError(
-            f"{home.path} signed another restart, from height {known.height}, which may still come: if both are agreed "
-            "on, the register splits in two; sign that one, or see to it that nobody uses it any more and add --again"
+            f"{home.path} signed another restart, from height {known.height:,}, which may still come: if both are "
+            "agreed on, the register splits in two; sign that one, or see to it that nobody uses it any more and add "
+            "--again"
         )
 
 
@@ -158,7 +161,7 @@ def _check_promise(home: Home, file: Path, restart: Restart, undone_height: int)
     """Whether what this home stood behind, and may be final elsewhere, stays.  Raises :class:`OperatorError`."""
     if undone_height:
         raise OperatorError(
-            f"{file} goes on from height {restart.height}, and {home.path} voted up to height {undone_height}, "
+            f"{file} goes on from height {restart.height:,}, and {home.path} voted up to height {undone_height:,}, "
             "which may be final elsewhere; never sign it, and begin one in this home instead, with another file"
         )
 

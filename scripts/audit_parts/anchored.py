@@ -58,10 +58,10 @@ def data(source: Source) -> dict[str, Any]:
     with open_view(source.home) as view:
         height = view.finalized_height if source.height is None else source.height
         if height > view.finalized_height:
-            raise OperatorError(f"height {height} is not final in this home yet, only {view.finalized_height} is")
+            raise OperatorError(f"height {height:,} is not final in this home yet, only {view.finalized_height:,} is")
         block = up_to(view, height).reader.block_at(height)
         if block is None:
-            raise OperatorError(f"the chain in {source.home} has no block at height {height} to report on")
+            raise OperatorError(f"the chain in {source.home} has no block at height {height:,} to report on")
         return {"chain": view.genesis.id.hex(), "height": height, "block": block.id.hex()}
 
 

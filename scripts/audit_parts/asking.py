@@ -72,7 +72,9 @@ def up_to(view: View, height: int | None) -> View:
     if height is None:
         return view
     if not 0 < height <= view.head_height:
-        raise OperatorError(f"this chain ends at height {view.head_height}, and {height} was asked for; sync it first")
+        raise OperatorError(
+            f"this chain ends at height {view.head_height:,}, and {height:,} was asked for; sync it first"
+        )
     return replace(view, head_height=height)
 
 

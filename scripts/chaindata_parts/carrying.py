@@ -44,7 +44,7 @@ def what_to_export(reader: Reader, height: int | None) -> Start:
         raise OperatorError(f"this home's chain is final from height 1 to {final}; name one of these with --to")
     if reader.oldest_body() > 1:
         raise OperatorError(
-            f"this home has not what blocks below height {reader.oldest_body()} said (it dropped that, or joined by "
+            f"this home has not what blocks below height {reader.oldest_body():,} said (it dropped that, or joined by "
             "state); export from one whose mode is archive"
         )
     ((tip, _, _),) = reader.summaries(last, 1)
@@ -63,7 +63,7 @@ def _blocks(reader: Reader, start: Start) -> Iterator[bytes]:
                     break
         except Refused as refusal:
             raise OperatorError(
-                f"block {height} is damaged in {reader.path} ({refusal}); start the node, which fetches it from its "
+                f"block {height:,} is damaged in {reader.path} ({refusal}); start the node, which fetches it from its "
                 "peers, and export again"
             ) from refusal
         height += count
@@ -146,20 +146,20 @@ class _Taking:
 
     def _refused(self, part: Part, height: int, why: str) -> OperatorError:
         return OperatorError(
-            f"{self._file}: block {height}, in the part that begins at byte {part.at}, is refused ({why}); what comes "
-            "before it is imported, and the file is not to be trusted: export it again from a home that is"
+            f"{self._file}: block {height:,}, in the part that begins at byte {part.at}, is refused ({why}); what "
+            "comes before it is imported, and the file is not to be trusted: export it again from a home that is"
         )
 
     def _add(self, block: Block, height: int) -> Added:
         """A block that is not on this home's chain: it goes on, or stands beside what is not final."""
         if height <= self._chain.finalized.height:
             raise OperatorError(
-                f"{self._file} holds another block {height} than {self._home.path}: the two chains part there; import "
-                "it into a home of its own"
+                f"{self._file} holds another block {height:,} than {self._home.path}: the two chains part there; "
+                "import it into a home of its own"
             )
         if block.header.height != height or block.header.parent not in self._chain.tree:
             raise OperatorError(
-                f"{self._file}: block {height} does not stand on this home's chain; import it into a home of its own"
+                f"{self._file}: block {height:,} does not stand on this home's chain; import it into a home of its own"
             )
         added = self._chain.add(block, arrived_in_slot=True)
         if self._signing is not None and self._spoke_elsewhere(self._signing):

@@ -152,7 +152,7 @@ class ChainFile:
             yield Part(at, self._next, blocks)
             self._next += len(blocks)
         if self._next != self.start.height + 1:
-            raise self._damaged(at, f"it ends there, and should go on to block {self.start.height}")
+            raise self._damaged(at, f"it ends there, and should go on to block {self.start.height:,}")
         if self._source.read(1):
             raise self._damaged(self._at, "more follows where it should end")
 

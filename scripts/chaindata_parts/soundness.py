@@ -187,7 +187,7 @@ class _Examination:
                 continue
             header, ballot = heading
             if votes is not None and (header.height != parent.height + 1 or header.parent != parent.id):
-                what = f"it does not stand on the block before it, {parent.id.hex()[:16]} at height {parent.height}"
+                what = f"it does not stand on the block before it, {parent.id.hex()[:16]} at height {parent.height:,}"
                 self._found.blame("blocks", f"height {header.height}", what, _RESTORED)
                 votes = None
             if votes is not None:
@@ -230,7 +230,7 @@ class _Examination:
         self._found.signatures += len(block.transactions)
         row = f"height {block.header.height}"
         if count != len(block.transactions):
-            what = f"{count} transactions are noted, and it has {len(block.transactions)}"
+            what = f"{count:,} transactions are noted, and it has {len(block.transactions):,}"
             self._found.blame("blocks", row, what, _RESTORED)
         for transaction in block.transactions:
             known = self._rows(
@@ -273,7 +273,7 @@ class _Examination:
             self._found.oldest_body,
         )
         for short, number, height in rows:
-            what = "it leads to no block" if height is None else f"it leads to what was dropped, at height {height}"
+            what = "it leads to no block" if height is None else f"it leads to what was dropped, at height {height:,}"
             self._found.blame("transactions", f"{short & (2**64 - 1):016x} of block {number}", what, _RESTORED)
         ((count,),) = self._rows("SELECT count(*) FROM transactions")
         self._found.rows += count
@@ -331,7 +331,7 @@ class _Examination:
             ((number,),) = self._rows(sql)
             self._found.rows += number if table == "standings" else 0
             if number != count:
-                self._found.blame(table, "all", f"{number} are ranked, and there are {count} members", _RESTORED)
+                self._found.blame(table, "all", f"{number:,} are ranked, and there are {count:,} members", _RESTORED)
 
 
 def _copies(database: Path) -> Iterator[str]:

@@ -108,7 +108,7 @@ class Follower:
     def _shout(self, found: Contradiction) -> int:
         liars = ", ".join(map(did_from_key, found.liars)) or "nobody that is remembered"
         sentence = (
-            f"two final chains contradict each other at height {found.height} ({short(found.ours)} and "
+            f"two final chains contradict each other at height {found.height:,} ({short(found.ours)} and "
             f"{short(found.theirs)}); both were signed by {liars}, {found.weight} of {found.total} of the weight: "
             "trust neither before the organisations of this network have said which one is theirs"
         )
@@ -144,7 +144,7 @@ class Follower:
         behind = chain.final.header.height - proven.header.height
         document = {"ok": True, **proven_document(chain.genesis, proven), "final_height": chain.final.header.height}
         document |= {"fresh": behind <= STALE_BLOCKS, **TRUST}
-        show(proven_finding(f"Proven, as of height {proven.header.height}, final", document), as_json=self._as_json)
+        show(proven_finding(f"Proven, as of height {proven.header.height:,}, final", document), as_json=self._as_json)
         if behind > STALE_BLOCKS:
             click.echo(f"it is {behind:,} blocks old; no peer gives a newer one", err=True)
 

@@ -89,7 +89,7 @@ def run_all(seeds: range, processes: int | None, *, as_json: bool, is_rushed: bo
         if (now := time.monotonic()) - told > PROGRESS_EVERY_S:
             told = now
             left_s = (now - started) / total.histories * (len(seeds) - total.histories)
-            remark(f"{total.histories} of {len(seeds)} histories, {round(left_s)} s to go")
+            remark(f"{total.histories:,} of {len(seeds):,} histories, {round(left_s)} s to go")
     _show(total, time.monotonic() - started, "--rushed " * is_rushed, as_json=as_json)
     return total
 

@@ -78,8 +78,8 @@ class Index:
         self._book, blocks, transactions = book, 0, 0
         if tip.final_height < book.height:
             raise NodeAway(
-                f"{self._database.name} holds what is final up to height {book.height}, and what is followed here goes "
-                f"only up to {tip.final_height}; follow one that is as far, or {_REMEDY}"
+                f"{self._database.name} holds what is final up to height {book.height:,}, and what is followed here "
+                f"goes only up to {tip.final_height:,}; follow one that is as far, or {_REMEDY}"
             )
         while book.height < tip.final_height:
             taken = self._source.blocks(book.height + 1, min(BATCH_BLOCKS, tip.final_height - book.height))
@@ -114,7 +114,7 @@ class Index:
     def _append(self, book: Book, blocks: list[Block]) -> None:
         """Write final blocks and what follows from them, together with the new position."""
         if not blocks or blocks[0].header.parent != book.id:
-            raise OperatorError(f"block {book.height} of {self._database.name} is not on this chain; {_REMEDY}")
+            raise OperatorError(f"block {book.height:,} of {self._database.name} is not on this chain; {_REMEDY}")
         with self._database.transaction() as transaction:
             self._hold(transaction, book)
             try:

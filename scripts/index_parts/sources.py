@@ -77,4 +77,6 @@ class OfNode:
         try:
             return trusted_block(self._client.take(_RAW.url(which=height)))
         except Refused as refusal:
-            raise OperatorError(f"{self._client.url} sends something else than block {height}: {refusal}") from refusal
+            raise OperatorError(
+                f"{self._client.url} sends something else than block {height:,}: {refusal}"
+            ) from refusal

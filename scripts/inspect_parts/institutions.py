@@ -101,7 +101,7 @@ def motions(document: Document) -> Finding:
     rows = [
         (
             row["number"],
-            row["status"] if row["closed_height"] is None else f"{row['status']} at height {row['closed_height']}",
+            row["status"] if row["closed_height"] is None else f"{row['status']} at height {row['closed_height']:,}",
             short_did(row["proposer"]),
             len(row["approvals"]),
             row.get("weight_needed"),
@@ -161,7 +161,7 @@ def _score_in_words(known: Policy) -> str:
     """From what a score is added up."""
     low, high = known.ratings_floor, known.ratings_cap
     ratings = f"points of ratings, together {low} to {high}" if low < high else "nothing for ratings"
-    return f"{known.base} + points of records + {ratings}"
+    return f"{known.base:,} + points of records + {ratings}"
 
 
 def _rules_sheets(known: Policy) -> list[Sheet]:

@@ -56,7 +56,7 @@ def _made(view: View, key: bytes) -> bytes:
         if refusal.reason is not Reason.CROSSES_FINALITY:
             raise
         raise OperatorError(
-            f"the stored headers alone do not prove height {header.height} final; try again once the node has more "
+            f"the stored headers alone do not prove height {header.height:,} final; try again once the node has more "
             "blocks"
         ) from refusal
 

@@ -151,7 +151,7 @@ def newer(document: Document, finalized_height: int) -> str:
     height = document.get("as_of_height", finalized_height)
     if height >= finalized_height:
         return ""
-    return f"this is as of height {height}, and up to {finalized_height} is final; --node URL asks the running node"
+    return f"this is as of height {height:,}, and up to {finalized_height:,} is final; --node URL asks the running node"
 
 
 def _of_node(url: str, endpoint: Endpoint, known: dict[str, Any]) -> Document:

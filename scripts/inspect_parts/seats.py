@@ -27,7 +27,7 @@ def _sheets(document: dict[str, Any]) -> list[Sheet]:
     shown = tuple("share ‰" if name == "share_permille" else name for name in columns)
     sheets = [Sheet(f"Validators, {as_of(document)}", shown, rows)]
     if document["under_way"]:
-        title = f"Under way, decided at height {document['decided_height']}"
+        title = f"Under way, decided at height {document['decided_height']:,}"
         sheets.append(Sheet(title, ("change",), [(text,) for text in document["under_way"]]))
     if document["phase"]:
         sheets.append(_phase_sheet(document["phase"]))
@@ -40,9 +40,9 @@ def _sheets(document: dict[str, Any]) -> list[Sheet]:
 def _phase_sheet(phase: dict[str, Any]) -> Sheet:
     columns: tuple[str, ...] = ("validator", "weight", "next_weight")
     if phase["lapses_at"] is None:
-        title = f"Next validators: both sets decide since height {phase['since']}, until that is final"
+        title = f"Next validators: both sets decide since height {phase['since']:,}, until that is final"
     else:
-        title = f"Next validators: waited for since height {phase['since']}, until height {phase['lapses_at'] - 1}"
+        title = f"Next validators: waited for since height {phase['since']:,}, until height {phase['lapses_at'] - 1:,}"
         columns = (*columns, "spoke")
     leaving = [(did, None, 0, None)[: len(columns)] for did in phase["leaves"]]
     return Sheet(title, columns, [*(tuple(row[name] for name in columns) for row in phase["following"]), *leaving])
@@ -56,7 +56,7 @@ def ballot_sheets(document: dict[str, Any]) -> list[Sheet]:
     rows = [(row["height"], short_did(row["speaker"]), row["mhg"]) for row in document["attestations"]]
     sheets = [Sheet("Attestations that it carries", ("height", "speaker", "mhg"), rows)] if rows else []
     if document["restart"]:
-        title = f"People restarted the chain after height {document['restart']['height']}"
+        title = f"People restarted the chain after height {document['restart']['height']:,}"
         sheets.append(Sheet(title, ("signed by",), [(did,) for did in document["restart"]["signers"]]))
     decision = document["decision"]
     decided = [("next validator", row["validator"], row["weight"]) for row in decision["following"]]

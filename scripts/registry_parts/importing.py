@@ -120,9 +120,9 @@ def _report(
 
 def _tell(file: Path, read: Table, counts: dict[str, int], refused: list[dict[str, Any]], *, is_check: bool) -> None:
     if is_check:
-        click.echo(f"{file}: {counts['rows']} {read.kind}, {counts['unreadable']} cannot be read; nothing was sent")
+        click.echo(f"{file}: {counts['rows']:,} {read.kind}, {counts['unreadable']:,} cannot be read; nothing was sent")
     else:
-        parts = [f"{counts[name]} {name.replace('_', ' ')}" for name in counts if counts[name] or name == "filed"]
+        parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if counts[name] or name == "filed"]
         click.echo(f"{file}: {', '.join(parts)} ({read.kind})")
     wrong = [(line.line, line.why) for line in read.unreadable]
     wrong += [(row["line"], f"{row['refused']}: {row['detail'] or row['rule']}; {row['needed']}") for row in refused]
@@ -130,7 +130,7 @@ def _tell(file: Path, read: Table, counts: dict[str, int], refused: list[dict[st
         click.echo()
         table("Not filed", ("line", "why"), sorted(wrong))
     if counts["waiting"]:
-        remark(f"{counts['waiting']} are on their way; run the same command again: it goes on, and files none twice")
+        remark(f"{counts['waiting']:,} are on their way; run the same command again: it goes on, and files none twice")
 
 
 def _lines(rows: list[Row]) -> list[int]:

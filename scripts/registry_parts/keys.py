@@ -206,7 +206,7 @@ def vouch(session: Session, member: bytes, new_key: bytes, is_undo: bool, expiry
     if as_json:
         print_json({"token": voucher.to_token(), "expiry_height": height})
         return
-    remark(f"good until height {height}; the others vouch with --expiry {height}")
+    remark(f"good until height {height:,}; the others vouch with --expiry {height}")
     click.echo(voucher.to_token())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, as_json, importing
+from p2p.local.commandline import EXIT_WRONG, as_json, importing, pasted
 from p2p.local.startup import EXIT_MISTAKE
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def new(file: Path, name: str | None) -> None:
     except Mistake as mistake:
         raise OperatorError(f"the {mistake}") from mistake
     write_once(file, new_policy(name))
-    remark(f"wrote {file}; `python scripts/registry.py policy check {file}` after changing it")
+    remark(f"wrote {file}; `python scripts/registry.py policy check {pasted(file)}` after changing it")
 
 
 @policy.command("check")

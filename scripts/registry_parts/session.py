@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 refused, 2 usage or the operator's mistake, 3 not there in
 
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_WRONG, home_of_node
+from p2p.local.commandline import EXIT_WRONG, home_of_node, pasted
 
 import functools
 import shlex
@@ -157,9 +157,7 @@ def keyed(command: Callable[..., None]) -> Callable[..., None]:
 def read_key_file(path: Path, passphrase: Passphrase) -> SecretKey:
     """Read a person's key file.  Raises :class:`OperatorError`."""
     if not path.exists():
-        raise OperatorError(
-            f"{path} is missing; make a key with `python scripts/registry.py key new {shlex.quote(str(path))}`"
-        )
+        raise OperatorError(f"{path} is missing; make a key with `python scripts/registry.py key new {pasted(path)}`")
     return read_key(path, passphrase)
 
 
@@ -303,8 +301,8 @@ def _number(node: Client, transaction: VerifiedTransaction, found: Found) -> int
 _IN_WORDS = {
     "possible": "the next block would take {what}; nothing was sent",
     "waiting": "{what} waits for a block",
-    "included": "{what} is in block {height}, not final yet",
-    "final": "{what} is final in block {height}",
+    "included": "{what} is in block {height:,}, not final yet",
+    "final": "{what} is final in block {height:,}",
     "unknown": "{what} is not known at this node: it never came here, or was dropped",
 }
 

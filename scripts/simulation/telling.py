@@ -172,7 +172,7 @@ def _with_progress(items: Iterator[Item], count: int, what: str = "histories") -
         now = time.monotonic()
         if now - told > PROGRESS_EVERY_S:
             told = now
-            remark(f"{done} of {count} {what}, {round((now - started) / done * (count - done))} s to go")
+            remark(f"{done:,} of {count:,} {what}, {round((now - started) / done * (count - done))} s to go")
         yield item
 
 

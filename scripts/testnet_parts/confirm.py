@@ -77,5 +77,5 @@ def state_root_at(home: Path, genesis: Genesis, height: int) -> bytes | None:
     finally:
         reader.close()
     if block is None:
-        raise OperatorError(f"{home / DATABASE} lacks the final block {height}; run inspect_chain.py verify on it")
+        raise OperatorError(f"{home / DATABASE} lacks the final block {height:,}; run inspect_chain.py verify on it")
     return block.header.state_root

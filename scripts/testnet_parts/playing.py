@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
+from p2p.local.commandline import pasted
+
 from pathlib import Path
 
 from chain.base.keys import did_from_key
@@ -52,11 +53,11 @@ def _unrecorded(node: Path, genesis: Genesis, cast: Cast) -> Player:
 
 
 def _commands(folder: Path, node: Path, member: Player, arbiters: int) -> list[str]:
-    did, note = did_from_key(member.key), shlex.quote(str(folder / "note.txt"))
+    did, note = did_from_key(member.key), pasted(folder / "note.txt")
 
     def by(name: str, words: str) -> str:
-        key = shlex.quote(str(folder / f"{name}.key"))
-        return f"python scripts/registry.py {words} --home {shlex.quote(str(node))} --key {key}"
+        key = pasted(folder / f"{name}.key")
+        return f"python scripts/registry.py {words} --home {pasted(node)} --key {key}"
 
     drawn = "arbiter" if arbiters == 1 else "arbiter1"
     return [
@@ -66,11 +67,11 @@ def _commands(folder: Path, node: Path, member: Player, arbiters: int) -> list[s
         f"{member.name} objects, and the points are suspended until the office has answered:",
         by("member", f"object 0 --grounds {note}"),
         f"what {member.name}'s standing is made of, as the home has it a few blocks later:",
-        f"python scripts/inspect_chain.py member {did} --explain --home {shlex.quote(str(node))}",
+        f"python scripts/inspect_chain.py member {did} --explain --home {pasted(node)}",
         "the office maintains its record, and both sides are heard:",
         by("office", f"answer maintain {did} 0 --reason {note}"),
         "after the hearing a lot is drawn; this says on whom it fell, and until when it rules:",
-        f"python scripts/registry.py records {did} --home {shlex.quote(str(node))}",
+        f"python scripts/registry.py records {did} --home {pasted(node)}",
         "that arbiter rules" + (":" if arbiters == 1 else f", with the key of its number, 1 to {arbiters}:"),
         by(drawn, f"rule strike {did} 0 --reason {note}"),
         f"where it says `rule uphold` instead, {member.name} may appeal once, and three others rule in the same way:",

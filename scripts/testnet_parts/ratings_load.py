@@ -136,13 +136,14 @@ class Replay:
         """The same on part of a line."""
         feed, included = self.feed, min(testnet.included, self.feed.total)
         return (
-            f"submitted {feed.submitted}  included {included}  final {feed.final}/{feed.total}  pace {self.pace.per_s}"
+            f"submitted {feed.submitted:,}  included {included:,}  final {feed.final:,} of {feed.total:,}  "
+            f"pace {self.pace.per_s:,}"
         )
 
     def hint(self, testnet: Testnet) -> str:
         """What is worth a word under the table."""
         refused = sum(self.feed.refused.values())
-        problem = f"{refused} refused; " if refused else ""
+        problem = f"{refused:,} refused; " if refused else ""
         if testnet.finished_s is not None:
             return f"{problem}everything is final"
         rate = self.fresh / testnet.seconds if testnet.seconds else 0.0

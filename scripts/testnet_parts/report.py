@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import launched
+from p2p.local.commandline import launched, pasted
 
-import shlex
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -83,7 +83,7 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     agree = f"NODES DISAGREE: {', '.join(report['differing'])}" if report["differing"] else "every node agrees"
     rows: list[tuple[str, object]] = [
         ("agreement", agree),
-        ("heights", f"{report['height']}, final up to {report['finalized_height']} on every node"),
+        ("heights", f"{report['height']:,}, final up to {report['finalized_height']:,} on every node"),
         ("state root", report["state_root"]),
         ("transactions", transactions(report)),
         *testnet.load.rows(report),
@@ -93,13 +93,13 @@ def print_summary(report: dict[str, Any], testnet: Testnet) -> None:
     ]
     rows += [(detail["node"], detail["ended"]) for detail in report["nodes_detail"] if detail["ended"]]
     table("", ("", ""), rows)
-    home = shlex.quote(report["home"])
+    home = Path(report["home"])
     click.echo("\nLook inside:\n")
     for question in testnet.load.questions:
-        click.echo(launched(f"    python scripts/inspect_chain.py {question} --home {home}/node0"))
+        click.echo(launched(f"    python scripts/inspect_chain.py {question} --home {pasted(home / 'node0')}"))
     if testnet.load.can_go_on:
         click.echo("\nGo on with this network:\n")
-        click.echo(launched(f"    python scripts/testnet.py --home {home}"))
+        click.echo(launched(f"    python scripts/testnet.py --home {pasted(home)}"))
 
 
 def _spread(spread: dict[str, Any]) -> str | None:
@@ -114,7 +114,7 @@ def transactions(report: dict[str, Any]) -> str:
     if (by_hand := report["final"] - report["submitted"]) > 0:
         text += f", and {by_hand:,} sent by others"
     if report["refused"]:
-        text += ", refused: " + ", ".join(f"{count} {reason}" for reason, count in sorted(report["refused"].items()))
+        text += ", refused: " + ", ".join(f"{count:,} {reason}" for reason, count in sorted(report["refused"].items()))
     if report["lost"]:
         text += f", {report['lost']:,} not final when it stopped"
     return text

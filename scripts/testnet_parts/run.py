@@ -216,7 +216,7 @@ class Testnet:
         if self.finished_s is None:
             self.finished_s = time.monotonic()
             if self.started_s is not None:
-                self._note(f"all {self.load.fresh} transactions are final on {len(self.live)} nodes")
+                self._note(f"all {self.load.fresh:,} transactions are final on {len(self.live)} nodes")
 
     async def wait_for_mesh(self) -> None:
         """Wait until the nodes know each other, or for long enough."""

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.console import remark, stdout_console
-from scripts.tables import lay_out
+from scripts.tables import lay_out, wrapped
 
 if TYPE_CHECKING:
     from scripts.testnet_parts.nodes import NodeProcess
@@ -65,7 +65,7 @@ def progress_line(testnet: Testnet, elapsed_s: float) -> str:
     height = max((node.told["height"] for node in live), default=0)
     final = max((node.told["finalized_height"] for node in live), default=0)
     return (
-        f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height}  finalized {final}  "
+        f"{elapsed_s:5.0f} s  {len(live)}/{len(testnet.nodes)} nodes  height {height:,}  finalized {final:,}  "
         f"{testnet.load.line(testnet)}  {max((node.transactions_per_s for node in live), default=0)} tx/s"
     )
 
@@ -77,10 +77,15 @@ class LiveView:
         self._live = live
 
     def note(self, text: str) -> None:
-        """A line above the table, with the time; a command stands alone, so that the whole line can be copied."""
-        is_command = text.startswith("python ")
-        line = Text(launched(text)) if is_command else Text.assemble((time.strftime("%H:%M:%S "), "dim"), text)
-        self._live.console.print(line, soft_wrap="/" in text)  # a path or a command can be copied whole
+        """Said above the table, with the time; a command stands alone, so that the whole line can be copied."""
+        if text.startswith("python "):
+            self._live.console.print(Text(launched(text)), soft_wrap=True)
+            return
+        moment = time.strftime("%H:%M:%S ")
+        first, *more = wrapped(text, self._live.console.width - len(moment)) or [""]
+        lines = [Text.assemble((moment, "dim"), first), *(Text(" " * len(moment) + line) for line in more)]
+        for line in lines:  # a path or an address that is longer than a line stays whole
+            self._live.console.print(line, soft_wrap=True)
 
     async def watch(self, testnet: Testnet) -> None:
         """Two frames a second."""

@@ -101,7 +101,7 @@ function announce () {
   place('source').textContent = `Node ${status.version}, protocol ${status.protocol}, chain ${status.chain_id}`
   if (Date.now() - announced < ANNOUNCE_MS) return
   announced = Date.now()
-  place('live').textContent = `Height ${status.height}, final ${finalized.height}.`
+  place('live').textContent = `Height ${count(status.height)}, final ${count(finalized.height)}.`
 }
 
 for (const what of ['status', 'blocks', 'trust', 'mempool', 'news', 'others']) {

@@ -1,6 +1,7 @@
 // Small charts as SVG, each with its numbers in words beside it.
 
 import { el, svg } from './dom.js'
+import { count } from './words.js'
 
 const [WIDTH, HEIGHT, PAD] = [320, 72, 4]
 
@@ -37,7 +38,7 @@ function area (values, most) {
 
 // A score over time: `events` are { height, score, tier }, oldest first; tiers are lines across.
 export function scores (events, tiers) {
-  const [wide, high, left] = [720, 220, 56]
+  const [wide, high, left] = [720, 220, 68]
   const values = [...events.map(({ score }) => score)]
   const bounds = tiers.map(({ from }) => from).filter((from) => from > 0)
   const [low, top] = [Math.min(...values, ...near(bounds, Math.min(...values))) - 5, Math.max(...values, ...near(bounds, Math.max(...values))) + 5]
@@ -47,13 +48,13 @@ export function scores (events, tiers) {
   const steps = events.flatMap(({ height, score }, at) => at ? [[x(height), y(events[at - 1].score)], [x(height), y(score)]] : [[x(height), y(score)]])
   const lines = tiers.filter(({ from }) => from > low && from < top).flatMap(({ name, from }) => [
     svg('line', { x1: left, x2: wide - 12, y1: y(from), y2: y(from), class: 'tierline' }),
-    svg('text', { x: 4, y: y(from) + 4, class: 'label' }, `${name} ${from}`)
+    svg('text', { x: 4, y: y(from) + 4, class: 'label' }, `${name} ${count(from)}`)
   ])
-  const dots = events.map(({ height, score, what }) => svg('circle', { cx: x(height), cy: y(score), r: 3.5, class: 'dot' }, svg('title', {}, `height ${height}: ${score} (${what})`)))
-  const words = `Score from ${values[0]} at height ${first} to ${values[values.length - 1]} at height ${last}`
+  const dots = events.map(({ height, score, what }) => svg('circle', { cx: x(height), cy: y(score), r: 3.5, class: 'dot' }, svg('title', {}, `height ${count(height)}: ${count(score)} (${what})`)))
+  const words = `Score from ${count(values[0])} at height ${count(first)} to ${count(values[values.length - 1])} at height ${count(last)}`
   return svg('svg', { viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': words, class: 'scores' }, lines,
     svg('polyline', { points: written(steps), class: 'curve' }), dots,
-    svg('text', { x: left, y: high - 8, class: 'label' }, `height ${first}`), svg('text', { x: wide - 12, y: high - 8, class: 'label end' }, `${last}`))
+    svg('text', { x: left, y: high - 8, class: 'label' }, `height ${count(first)}`), svg('text', { x: wide - 12, y: high - 8, class: 'label end' }, count(last)))
 }
 
 // The thresholds right above and below a score.

@@ -7,6 +7,7 @@ import { Node } from './node.js'
 import { People } from './people.js'
 import { didOf, unhex } from './check/bytes.js'
 import { switchesOfTestnet } from './testnet.js'
+import { count } from './words.js'
 
 const SHOWN_BLOCKS = 48
 const KEPT_BLOCKS = 400
@@ -201,8 +202,8 @@ export class Live extends EventTarget {
     const on = (name, act) => source.addEventListener(name, ({ data }) => act(JSON.parse(data)))
     on('head', (event) => this.onHead(event))
     on('final', (event) => this.onFinal(event))
-    on('reorg', ({ depth, height, at_ms: at }) => this.add(at, `The head moved to another branch at height ${height}: ${depth} ${depth === 1 ? 'block was' : 'blocks were'} left.`, 'reorg'))
-    on('evidence', ({ validator, height }) => this.add(Date.now(), `${this.people.text(validator)} signed two things that contradict each other, at height ${height}.`, 'evidence'))
+    on('reorg', ({ depth, height, at_ms: at }) => this.add(at, `The head moved to another branch at height ${count(height)}: ${count(depth)} ${depth === 1 ? 'block was' : 'blocks were'} left.`, 'reorg'))
+    on('evidence', ({ validator, height }) => this.add(Date.now(), `${this.people.text(validator)} signed two things that contradict each other, at height ${count(height)}.`, 'evidence'))
     on('mempool', (event) => { this.mempool = event; this.tell('mempool') })
     on('peers', ({ connected }) => { if (this.status) this.status.peers = connected; this.tell('status') })
     on('lost', () => this.soon())

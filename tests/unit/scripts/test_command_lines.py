@@ -133,8 +133,8 @@ def test_an_unknown_option_is_a_mistake_told_in_one_line(program: Path) -> None:
     ended = run(program, "--colour")
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("error: No such option '--colour'")
-    assert line.endswith(f"{program.relative_to(ROOT)} -h`")
+    assert line.startswith("error: there is no option --colour; ")
+    assert line.endswith(f"{program.relative_to(ROOT)} -h` lists those there are")
 
 
 @some_programs

@@ -101,6 +101,7 @@ def test_a_block_by_height_by_id_and_by_the_beginning_of_it(story: Story) -> Non
     assert by_height["final"] is True
     for digits in (64, 16, 13):
         assert answer(story.home, "block", block.id.hex()[:digits].upper()) == by_height
+    assert answer(story.home, "block", f"0,{height:03}") == by_height  # a large one as a table shows it
     assert "enrol" in ask(story.home, "block", str(height)).stdout
 
 
@@ -271,7 +272,7 @@ def test_what_is_not_there_is_one_sentence(story: Story, args: list[str]) -> Non
 def test_wrong_usage_exits_with_2(story: Story, args: list[str]) -> None:
     result = ask(story.home, *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert re.fullmatch(r"error: .*; see `.* -h`\n", result.stderr)
+    assert re.fullmatch(r"error: .*\n", result.stderr)
 
 
 # ----------------------------------------------------------------------------------------------------- homes

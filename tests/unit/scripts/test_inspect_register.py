@@ -73,7 +73,7 @@ def test_an_explanation_traces_every_point_and_adds_up_to_the_score(told: Told) 
     assert document["ratings_left_out"] == 0
     shown = ask(told.home, "member", told.did("ann"), "--explain").stdout
     assert "objected, 5 s left (-20 suspended)" in shown
-    assert shown.splitlines()[-1].split()[:2] == ["score", "1033"]
+    assert shown.splitlines()[-1].split()[:2] == ["score", "1,033"]
 
 
 def by_rater(told: Told, points: int) -> bytes:

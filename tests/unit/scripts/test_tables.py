@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.console import table
 from scripts.tables import Layout, lay_out
 from tests.support.running import DEADLINE_S, ROOT
 
@@ -100,3 +101,12 @@ def test_a_terminal_is_asked_how_wide_it_is(width: int, tmp_path: Path) -> None:
     assert max(map(len, shown)) <= width
     assert any(line.startswith("(no room for height") for line in shown) is (width == 60)
     assert shown[-1] == "A      25.0% ██████"
+
+
+def test_large_numbers_are_grouped_but_for_names(capsys: pytest.CaptureFixture[str]) -> None:
+    table("", ("code", "members", "share", "head"), [(1_881, 29_912_345, True, None), (7, 999, False, b"")])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["code", "members", "share", "head"],
+        ["1881", "29,912,345", "yes", "-"],
+        ["7", "999", "no"],
+    ]

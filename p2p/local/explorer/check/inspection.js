@@ -5,6 +5,7 @@ import { isInBlock, readHeader, readTransaction } from './blocks.js'
 import { CHECKED, HEARD, WRONG } from './findings.js'
 import { Signatures, lacking } from './signatures.js'
 import { checkExplanation, differences } from './standing.js'
+import { count } from '../words.js'
 
 // Runs a check and notes how it went; what the network brings about is no finding.
 export async function noting (findings, what, act) {
@@ -42,7 +43,7 @@ export async function follow (follower, findings) {
   return noting(findings, CHAIN, async () => {
     await follower.advance()
     const { checked, votes, lowest } = follower
-    return `${checked} signatures, each leader and each vote from height ${Math.min(lowest, votes.height)} to ${votes.height}.`
+    return `${count(checked)} signatures, each leader and each vote from height ${count(Math.min(lowest, votes.height))} to ${count(votes.height)}.`
   })
 }
 
@@ -50,7 +51,7 @@ export async function follow (follower, findings) {
 export async function claim (follower, findings, height, id) {
   return noting(findings, FINALITY, () => {
     if (height) follower.checkClaim(height, id)
-    return `Height ${follower.final} is final: more than two thirds of the weight precommitted it.`
+    return `Height ${count(follower.final)} is final: more than two thirds of the weight precommitted it.`
   })
 }
 
@@ -64,7 +65,7 @@ export async function member (follower, findings, did, told) {
     proof = await follower.proofOf(hex(keyOf(did)))
     check(proof.member, 'in the state that is proven nobody has this key')
     const found = differences(told, proof)
-    if (!found.length) return `Score ${told.score} and tier ${told.tier} are in the state of final height ${proof.header.height}, and the lines add up.`
+    if (!found.length) return `Score ${count(told.score)} and tier ${told.tier} are in the state of final height ${count(proof.header.height)}, and the lines add up.`
     check(hasMoved(follower, proof.header, told.as_of_height), inWords(found))
     findings.note(what, HEARD, `Not final yet: ${inWords(found)}`)
     return ''
@@ -98,7 +99,7 @@ export async function transaction (follower, findings, told, id) {
     if (header) check(header.id === told.block || told.height > follower.final, 'it is said to be in another block than the chain has')
     const known = await readBlockHeader(follower, told)
     check(isInBlock(unhex(known.transactionRoot), unhex(id), told.index, told.count, told.path.map(unhex)), 'its path does not lead to the root of its block')
-    return header ? `Signed by whom it names, and number ${told.index + 1} of ${told.count} in block ${told.height}.` : `Signed, and in a block of height ${told.height} that its leader signed; older than what was counted here.`
+    return header ? `Signed by whom it names, and number ${count(told.index + 1)} of ${count(told.count)} in block ${count(told.height)}.` : `Signed, and in a block of height ${count(told.height)} that its leader signed; older than what was counted here.`
   })
 }
 
@@ -118,9 +119,9 @@ export async function compare (follower, findings, api, name) {
     const { finalized_height: theirs, finalized_id: id } = await api.json('/status')
     const height = Math.min(theirs, follower.final)
     const ours = follower.finals.get(height)
-    if (!ours) return `No final height that both know yet: ${theirs} there, ${follower.final} here.`
+    if (!ours) return `No final height that both know yet: ${count(theirs)} there, ${count(follower.final)} here.`
     const told = theirs === height ? id : (await api.json(`/blocks/${height}`)).id
-    check(told === ours, `at height ${height} it has ${told.slice(0, 16)}…, and here ${ours.slice(0, 16)}… is final`)
-    return `The same block is final at height ${height}.`
+    check(told === ours, `at height ${count(height)} it has ${told.slice(0, 16)}…, and here ${ours.slice(0, 16)}… is final`)
+    return `The same block is final at height ${count(height)}.`
   })
 }

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import trio
 
@@ -25,6 +26,7 @@ from p2p.addresses import PeerAddress, read_address
 from p2p.client import PeerTable
 from p2p.consult import FOREIGN, Opinion, consult
 from p2p.local.config import HomeConfig
+from p2p.local.doctor import folded
 from p2p.local.examine import Case, Finding, examine, judge_peers
 from p2p.local.handover import export_signing
 from p2p.local.home import create_home, load_home, locked
@@ -319,3 +321,21 @@ def test_the_command_answers_programs(home: Path, capsys: pytest.CaptureFixture[
     document = json.loads(capsys.readouterr().out)
     assert document["fine"] is False
     assert [row["check"] for row in document["findings"] if not row["fine"]] == ["key"]
+
+
+def test_on_a_terminal_no_key_no_address_and_no_command_is_broken() -> None:
+    address = "/ip4/203.0.113.7/tcp/4001/p2p/12D3KooWDNHrwdqFTVGg33GxJs1kCymYsN6RLQUWaWwAvoYNAZtv"
+    findings = [
+        Finding("home", True, "home is whole"),
+        Finding(
+            "peers", False, f"{address} was not reached", "see to it that its node runs, and that nothing is between"
+        ),
+    ]
+    assert [click.unstyle(line) for line in folded(findings, 40)] == [
+        "fine   home   home is whole",
+        f"wrong  peers  {address}",
+        "              was not reached",
+        "              → see to it that its node",
+        "              runs, and that nothing is",
+        "              between",
+    ]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pty
+import re
 import sys
+import termios
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from p2p.local import logs
+from p2p.local.loglines import Folded
 from p2p.local.logs import LINE_BURST, PEER_LINE_BURST, PEER_LINES_PER_S, Rates, SteadyStream, configure_logging
 
 FORGED = "gone\n2026-01-01 [info] final height=9\x1b[2J\r\u2028"
@@ -71,6 +76,113 @@ def test_an_exception_is_shown_with_its_traceback(capsys: pytest.CaptureFixture[
     assert "Traceback" in written
     assert "a fault of ours" in written
     assert sys.exc_info() == (None, None, None)
+
+
+# ------------------------------------------------------------------------------------------------- on a terminal
+
+ADDRESS = "/ip4/0.0.0.0/tcp/4001/p2p/12D3KooWDNHrwdqFTVGg33GxJs1kCymYsN6RLQUWaWwAvoYNAZtv"
+WHY = "the signature of this block is not that of the validator who leads its slot, which is a rule of the chain"
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+class Terminal:
+    """A terminal of so many columns; what is written to it is read from the other side."""
+
+    def __init__(self, columns: int) -> None:
+        self._reader, writer = pty.openpty()
+        self.stream = os.fdopen(writer, "w", encoding="utf-8")
+        self.resize(columns)
+
+    def resize(self, columns: int) -> None:
+        termios.tcsetwinsize(self.stream.fileno(), (24, columns))
+
+    def lines(self, count: int) -> list[str]:
+        """The next ones, without their colours."""
+        written = b""
+        while written.count(b"\n") < count:
+            written += os.read(self._reader, 65_536)
+        return COLOUR.sub("", written.decode()).splitlines()
+
+    def close(self) -> None:
+        self.stream.close()
+        os.close(self._reader)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal(80)
+    configure_logging("debug", as_json=False, stream=terminal.stream)
+    yield terminal
+    terminal.close()
+
+
+def test_a_line_is_no_wider_than_the_terminal_and_its_fields_stay_whole(terminal: Terminal) -> None:
+    fields = {"height": 1_881, "id": "925d18014c4f", "slot": 29_912_345, "transactions": 1_024, "delay_ms": 361}
+    structlog.get_logger("node").info("head", **fields)
+    date, first, second = terminal.lines(3)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d UTC", date)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d head height=1881 id=925d18014c4f slot=29912345 transactions=1024", first)
+    assert second == " " * 9 + "delay_ms=361"
+
+
+def test_a_text_that_is_longer_than_a_line_is_broken_between_its_words(terminal: Terminal) -> None:
+    structlog.get_logger("node").warning("penalty", peer="12D3", why=WHY, held_back=3)
+    _, first, *more = terminal.lines(4)
+    assert first[9:].startswith("warning penalty peer=12D3 why='the signature")
+    assert max(map(len, (first, *more))) <= 80
+    assert all(line.startswith(" " * 9) for line in more)
+    said = " ".join(line[9:] for line in (first, *more))
+    assert said == f"warning penalty peer=12D3 why={WHY!r} held_back=3"
+
+
+def test_a_word_that_no_line_holds_has_one_of_its_own_and_can_be_copied_whole(terminal: Terminal) -> None:
+    structlog.get_logger("node").info("ready", role="validator", address=ADDRESS, height=0)
+    _, *lines = terminal.lines(4)
+    assert [line[9:] for line in lines] == ["ready role=validator", f"address={ADDRESS}", "height=0"]
+
+
+def test_what_libraries_say_is_folded_too_and_forges_no_line(terminal: Terminal) -> None:
+    logging.getLogger("p2p.peers").warning("peer %s is banned: it %s", "12D3", FORGED + " " + WHY)
+    _, first, *more = terminal.lines(4)
+    assert first[9:].startswith("warning peer 12D3 is banned: it gone\\n2026-01-01")
+    assert all(line.startswith(" " * 9) and len(line) <= 80 for line in more)
+
+
+def test_a_terminal_that_becomes_narrower_is_followed_and_the_date_said_once(terminal: Terminal) -> None:
+    own = structlog.get_logger("node")
+    own.debug("head", height=1_881, transactions=0)
+    assert terminal.lines(2)[1][9:] == "debug head height=1881 transactions=0"
+    terminal.resize(40)
+    own.debug("head", height=1_881, transactions=0)
+    assert [line[9:] for line in terminal.lines(2)] == ["debug head height=1881", "transactions=0"]
+
+
+def test_another_day_has_a_date_of_its_own() -> None:
+    render = Folded(lambda: 80)
+
+    def at(timestamp: str) -> list[str]:
+        return COLOUR.sub("", render(None, "", {"timestamp": timestamp, "level": "info", "event": "head"})).splitlines()
+
+    assert at("2026-11-28T23:59:58.1Z") == ["2026-11-28 UTC", "23:59:58 head"]
+    assert at("2026-11-28T23:59:59.1Z") == ["23:59:59 head"]
+    assert at("2026-11-29T00:00:00.1Z") == ["2026-11-29 UTC", "00:00:00 head"]
+
+
+def test_whoever_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = {"timestamp": "2026-11-28T23:59:58.1Z", "level": "error", "event": "fault", "text": "two words"}
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b" in Folded(lambda: 80)(None, "", dict(event))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Folded(lambda: 80)(None, "", event) == "2026-11-28 UTC\n23:59:58 error fault text='two words'"
+
+
+def test_a_file_gets_each_event_on_one_line(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as file:
+        configure_logging("info", as_json=False, stream=file)
+        structlog.get_logger("node").warning("penalty", address=ADDRESS, why=WHY)
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert f"address={ADDRESS}" in line
+    assert f"why={WHY!r}" in line
 
 
 # ------------------------------------------------------------------------------------- a reader that stopped reading

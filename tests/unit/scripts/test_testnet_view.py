@@ -1,0 +1,39 @@
+"""What a testnet says above its table, on a terminal."""
+
+from __future__ import annotations
+
+from p2p.local.commandline import launched
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+
+from scripts.testnet_parts.view import LiveView
+
+COLUMNS = 40
+PATH = "/tmp/a-folder/whose/name/is/longer/than/a/line/of/this/terminal"
+
+
+def said(text: str) -> list[str]:
+    out = io.StringIO()
+    LiveView(Live(console=Console(file=out, width=COLUMNS, force_terminal=True, no_color=True))).note(text)
+    return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+
+
+def test_a_sentence_goes_on_under_its_beginning() -> None:
+    first, *more = said("objection of member 20 to record 0: the agency maintains it, with a written reason")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d objection of member 20 to", first)
+    assert more == [" " * 9 + "record 0: the agency maintains", " " * 9 + "it, with a written reason"]
+
+
+@pytest.mark.parametrize("text", [f"a new testnet in {PATH}", PATH])
+def test_a_path_stays_whole(text: str) -> None:
+    assert any(line.endswith(PATH) for line in said(text))
+
+
+def test_a_command_is_a_line_that_can_be_copied() -> None:
+    command = f"python scripts/inspect_chain.py verify --home {PATH}"
+    assert said(command) == [launched(command)]
