@@ -47,8 +47,8 @@ ARGUED: dict[str, str] = {
     "suppliers.(module): MAX_REST_MS = 300000 -> MAX_REST_MS = 300001": _PACE,
     "sync.(module): START_PAUSE_MS = 900 -> START_PAUSE_MS = 899": _PACE,
     "headway.(module): SETTLE_INTERVAL_MS = 4000 -> SETTLE_INTERVAL_MS = 3999": _PACE,
-    "engine.(module): REGOSSIP_EVERY_SLOTS = 32 -> REGOSSIP_EVERY_SLOTS = 33": _PACE,
-    "engine.(module): REGOSSIP_EVERY_SLOTS = 32 -> REGOSSIP_EVERY_SLOTS = 31": _PACE,
+    "engine.(module): REGOSSIP_EVERY_SLOTS = 8 -> REGOSSIP_EVERY_SLOTS = 9": _PACE,
+    "engine.(module): REGOSSIP_EVERY_SLOTS = 8 -> REGOSSIP_EVERY_SLOTS = 7": _PACE,
     "production.(module): ROOM_SHARE = 32 -> ROOM_SHARE = 31": _PACE,
 }
 

@@ -19,7 +19,7 @@ NEXT: tuple[tuple[ModuleType, str, int], ...] = (
     (download, "MAX_BLOCKS_PER_REQUEST", 8),
     (sync, "SHORT_BRANCH", 4),
     (engine, "STATUS_EVERY_SLOTS", 5),
-    (engine, "REGOSSIP_EVERY_SLOTS", 8),
+    (engine, "REGOSSIP_EVERY_SLOTS", 4),
     (engine, "MAX_QUIET_LAG", 3),
 )
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import pasted
+
 import json
 import shutil
 import time
@@ -228,7 +230,7 @@ def test_more_than_are_tolerated(testnet: Testnet, tmp_path: Path, lost: tuple[i
         signed = run_to_end("restart", "sign", str(file), "--home", str(testnet.homes[number]))
         assert signed.returncode == 0, signed.stderr
         assert said in signed.stdout
-        assert f"run --home {testnet.homes[number]}" in signed.stdout
+        assert f"run --home {pasted(testnet.homes[number])}" in signed.stdout
         testnet.start(number)
 
     # then blocks are final again, above the one they agreed on, and all speak

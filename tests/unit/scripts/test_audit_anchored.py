@@ -166,7 +166,7 @@ def test_a_chain_is_looked_at_up_to_a_height(anchored: tuple[Path, Path, str]) -
     assert (now["ratings"], then["ratings"]) == (2, 1)
     with open_view(home) as view:
         newest = view.head_height
-    assert f"this chain ends at height {newest}, and 9999 was asked for" in said(
+    assert f"this chain ends at height {newest}, and 9,999 was asked for" in said(
         run("--home", home, "--at-height", 9_999)
     )
     assert "is not final" in said(run("--home", home, "--at-height", newest, "--anchor", home / "no"))

@@ -130,10 +130,10 @@ def test_the_version_is_that_of_the_project(program: Path) -> None:
 
 @some_programs
 def test_an_unknown_option_is_a_mistake_told_in_one_line(program: Path) -> None:
-    ended = run(program, "--colour")
+    ended = run(program, "--zzz")
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("error: there is no option --colour; ")
+    assert line.startswith("error: there is no option --zzz; ")
     assert line.endswith(f"{program.relative_to(ROOT)} -h` lists those there are")
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from p2p.local.commandline import EXIT_BROKEN_PIPE
+from p2p.local.commandline import EXIT_BROKEN_PIPE, pasted
 
 import json
 import os
@@ -363,5 +363,5 @@ def test_a_home_without_a_block_says_what_brings_the_chain(tmp_path: Path) -> No
     create_home(tmp_path / "fresh", genesis_of(1), secret(1).seed, HomeConfig())
     (line,) = ask(tmp_path / "fresh", "sync").stdout.splitlines()
     assert line.startswith("This home has no block yet; `")
-    assert line.endswith(f"node.py run --home {tmp_path / 'fresh'}` brings it what the network has.")
+    assert line.endswith(f"node.py run --home {pasted(tmp_path / 'fresh')}` brings it what the network has.")
     assert answer(tmp_path / "fresh", "sync")["as_of_height"] == 0

@@ -119,7 +119,7 @@ def test_the_policy_in_force_and_the_announced_one(told: Told) -> None:
     for category in told.city.genesis.policy.categories.values():
         assert category.name in shown
     assert "Announced: policy 2 from slot" in shown
-    assert [line.split() for line in shown.splitlines()][-1] == ["score.base", "1000", "1010"]
+    assert [line.split() for line in shown.splitlines()][-1] == ["score.base", "1,000", "1,010"]
 
 
 def test_a_dry_run_of_an_allowed_policy(told: Told, tmp_path: Path) -> None:
