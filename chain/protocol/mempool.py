@@ -241,8 +241,7 @@ class Mempool:
             self.remove(transaction.id)
 
     def _is_stale(self, transaction: VerifiedTransaction, height: int) -> bool:
-        is_early = transaction.nonce >= self._by_actor[transaction.actor].end
-        is_another = is_early and transaction.id not in self._claimed
+        is_another = self._is_early(transaction) and transaction.id not in self._claimed
         oldest = height - (MAX_EARLY_BLOCKS if is_another else MAX_AGE_BLOCKS)
         return transaction.expiry_height < height or self._taken_at[transaction.id] < oldest
 
@@ -295,7 +294,7 @@ class Mempool:
     def overdue(self, claims: int, limit: int) -> tuple[VerifiedTransaction, ...]:
         """The same of the first so many :attr:`claims`, without what is early: blocks could hold it, and did not."""
         oldest = (self._by_id[key] for key, number in self._claimed.items() if number <= claims)
-        return tuple(islice((item for item in oldest if item.nonce < self._by_actor[item.actor].end), limit))
+        return tuple(islice((item for item in oldest if not self._is_early(item)), limit))
 
     def candidates(self) -> Iterator[VerifiedTransaction]:
         """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap."""
@@ -327,6 +326,10 @@ class Mempool:
             queue = self._by_actor[transaction.actor] = Queue(next_nonce)
         self.early += queue.put(transaction)
         self._stranger_count += queue.is_strangers
+
+    def _is_early(self, transaction: VerifiedTransaction) -> bool:
+        """Whether one that waits does so for another, which is not here."""
+        return transaction.nonce >= self._by_actor[transaction.actor].end
 
     def _thin_out(self, height: int) -> bool:
         """Of what is early and is not this node's to offer, the farther half leaves, if any; once a block."""

@@ -192,7 +192,7 @@ class Record(NamedTuple):
     @property
     def halves_slot(self) -> int:
         """The slot in which what is left of its points is halved next; 0 where nothing is left, or it ends before."""
-        return self.fades_slot if self.worth and self.fades_slot < self.expires_slot else 0
+        return self.fades_slot if 0 < self.fades_slot < self.expires_slot and self.worth else 0
 
     @property
     def decided_slot(self) -> int:
@@ -202,7 +202,8 @@ class Record(NamedTuple):
     @property
     def due_slot(self) -> int:
         """The slot in which the chain itself acts on this record next."""
-        return min(self.decided_slot, self.halves_slot) if self.halves_slot else self.decided_slot
+        decided, halves = self.decided_slot, self.halves_slot
+        return min(decided, halves) if halves else decided
 
     @property
     def is_disputed(self) -> bool:

@@ -268,11 +268,19 @@ def test_what_is_not_there_is_one_sentence(story: Story, args: list[str]) -> Non
     mistake(story.home, *args)
 
 
-@pytest.mark.parametrize("args", [["blocks", "--limit", "0"], ["top", "--limit", "x"], ["nothing"], ["member"]])
-def test_wrong_usage_exits_with_2(story: Story, args: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["blocks", "--limit", "0"], "--limit takes a whole number from 1 to [0-9,]+, not 0"),
+        (["top", "--limit", "x"], "--limit takes a whole number from 1 to [0-9,]+, not 'x'"),
+        (["nothing"], "there is no command nothing; `.* -h` lists those there are"),
+        (["member"], "DID is missing; give it, as `.* member -h` shows"),
+    ],
+)
+def test_wrong_usage_exits_with_2(story: Story, args: list[str], said: str) -> None:
     result = ask(story.home, *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert re.fullmatch(r"error: .*\n", result.stderr)
+    assert re.fullmatch(rf"error: {said}\n", result.stderr)
 
 
 # ----------------------------------------------------------------------------------------------------- homes
