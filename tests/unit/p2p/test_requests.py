@@ -76,7 +76,6 @@ async def test_many_requests_at_once_are_all_answered() -> None:
 
 async def test_who_takes_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2p.dues.DEBTOR_RATE", (1.0, 100_000.0))
-    monkeypatch.setattr("p2p.requests.TURN_TIMEOUT_S", 0.05)
     async with mesh_of(3) as (node, greedy, modest):
 
         async def big(_peer_id: str, _request: bytes) -> bytes:
@@ -85,7 +84,9 @@ async def test_who_takes_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPatc
         node.transport.requests.serve("big", big, max_request=10, max_response=300_000, max_concurrent=8)
         limits: dict[str, Any] = {"max_response": 300_000, "timeout_s": PATIENCE_S}
         assert len(await greedy.transport.requests.ask(node.peer_id, "big", b"", **limits)) == 200_000
-        assert await failure_of(greedy, node.peer_id, "big", **limits) is Failure.BUSY
+        with monkeypatch.context() as patch:  # for this one: a busy machine may take as long over a good request
+            patch.setattr("p2p.requests.TURN_TIMEOUT_S", 0.05)
+            assert await failure_of(greedy, node.peer_id, "big", **limits) is Failure.BUSY
         assert len(await modest.transport.requests.ask(node.peer_id, "big", b"", **limits)) == 200_000
 
 
