@@ -40,18 +40,28 @@ them beside villains, every step watched. All were run by the same code. One of 
 class Record:
     """The file at ``path``: first what its histories have in common, then each of them, as it ended.
 
-    Raises :class:`OperatorError` where it holds those of other settings or other code.
+    Raises :class:`OperatorError` where it holds those of other settings or other code, or is another's file; that stays
+    as it is.  The end of a line during which the process died is cut off.
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.path = path
         self.settings = settings
         common = {"settings": asdict(settings), "code": code_digest()}
-        lines = _whole_lines(path) or [self._append({**common, "at": _now()})]
-        self._times = [line.pop("at") for line in lines]
-        if lines.pop(0) != common:
-            raise OperatorError(f"{path} holds histories of other settings or other code; name another file")
-        self.outcomes = {line["seed"]: Outcome(**line) for line in lines}
+        held = path.read_bytes() if path.exists() else b""
+        whole = held[: held.rfind(b"\n") + 1]
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            self._times = [line.pop("at") for line in lines]
+            if held and lines.pop(0) != common:
+                raise OperatorError(f"{path} holds histories of other settings or other code; name another file")
+            self.outcomes = {line["seed"]: Outcome(**line) for line in lines}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise OperatorError(f"{path} holds something else than histories; name another file") from error
+        if not held:
+            self._times.append(self._append({**common, "at": _now()})["at"])
+        elif whole != held:
+            path.write_bytes(whole)
 
     def add(self, outcome: Outcome) -> None:
         """One more has ended."""
@@ -103,15 +113,6 @@ def code_digest() -> str:
     for path in sorted(path for room in _ROOMS for path in (ROOT / room).rglob("*.py")):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; the end of one during which the process died is cut off."""
-    raw = path.read_bytes() if path.exists() else b""
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if whole != raw:
-        path.write_bytes(whole)
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _now() -> int:

@@ -100,6 +100,17 @@ def test_what_the_log_holds_is_not_run_again(
     assert run("--seeds", "0..4", "--slots", "11", "--log", str(log)) == EXIT_MISTAKE
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"1 of 10 histories, 9 s to go\n", b"[]\n", b"{}\n", b'{"settings": {}, "at": 1}\n', b"no line"],
+)
+def test_a_log_that_is_none_is_refused_and_left_alone(content: bytes, tmp_path: Path) -> None:
+    log = tmp_path / "notes.txt"
+    log.write_bytes(content + b"and what follows")
+    assert run("--seeds", "0..2", "--slots", "10", "--processes", "1", "--log", str(log)) == EXIT_MISTAKE
+    assert log.read_bytes() == content + b"and what follows"
+
+
 def test_a_violation_is_logged_and_the_others_are_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
