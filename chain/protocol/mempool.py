@@ -8,7 +8,7 @@ valid by what stands before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from chain.base.codec import U64_MAX
 from chain.base.errors import Reason, Refused
@@ -34,6 +34,14 @@ MAX_EARLY_BLOCKS = 32
 MAX_FROM_STRANGERS = MAX_TRANSACTIONS // 2
 # What no block took for so long (a full pool empties in about 20) makes room; its sender can offer it again.
 MAX_AGE_BLOCKS = 256
+# Actors whose next transaction was tried, and refused: a rating of somebody who may never enrol, say.  It costs them
+# nothing, so theirs comes last, and gives way where the pool is full.
+MAX_HELD_UP = 16_384
+# So long that is remembered, unless something of theirs enters a block.
+MAX_HELD_UP_BLOCKS = 32
+# Where the pool is full so many are tried at once, and on one head: as much work as a quarter of a block, and a block.
+MAX_SUSPECTS = 1_024
+MAX_TRIED = 4_096
 # What is set aside until the block that rules it out is final: a few blocks' worth of what conflicts with them.
 MAX_ASIDE = 4_096
 
@@ -58,6 +66,11 @@ class Queue:
     def early(self) -> int:
         """How many wait for one that is not here."""
         return len(self.by_nonce) - self.end + self.next
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it is a member's, and has the one that is next."""
+        return not self.is_strangers and self.next < self.end
 
     def put(self, transaction: VerifiedTransaction) -> int:
         """Add one; by how many more are early now, or fewer."""
@@ -115,7 +128,9 @@ class Mempool:
         self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
         self.bytes = 0
         self.early = 0
-        self._thinned_at = -1
+        self._held_up: Newest[bytes, int] = Newest(MAX_HELD_UP)
+        self._thinned_at = self._tried_at = -1
+        self._tried: set[bytes] = set()
 
     @property
     def ready(self) -> int:
@@ -187,7 +202,7 @@ class Mempool:
         if is_first and not (is_back or isinstance(transaction.action, Enrol | Consent | Recover)):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._check_queue(transaction, next_nonce or 0)
-        self._check_room(transaction, height, is_stranger=next_nonce is None, room=2 if is_back else 1)
+        self._check_room(transaction, height, is_stranger=next_nonce is None, is_back=is_back)
         self._insert(transaction, height, next_nonce)
 
     def _check_queue(self, transaction: VerifiedTransaction, next_nonce: int) -> None:
@@ -201,14 +216,18 @@ class Mempool:
         if nonce >= next_nonce + MAX_PER_ACTOR or (is_early and queue.early >= MAX_EARLY_OF_ACTOR):
             raise Refused(Reason.NONCE_GAP, f"nonce {nonce} where {max(queue.end, next_nonce)} is next")
 
-    def _check_room(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool, room: int) -> None:
+    def _check_room(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool, is_back: bool) -> None:
         """Refuse what there is too much of; what is early may find room in the place of what is farther."""
-        if len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES:
+        room = 2 if is_back else 1
+        is_early = transaction.nonce != self.next_free(transaction.actor)
+        if not is_back and transaction.actor in self._held_up and len(self) >= MAX_TRANSACTIONS // 2:
+            raise Refused(Reason.POOL_FULL, "what this actor sent before enters no block yet; submit again later")
+        is_full = len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES
+        if is_full and (is_early or not self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
         if is_stranger and self._stranger_count >= room * MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
-        is_crowded = self.early >= room * MAX_EARLY and transaction.nonce != self.next_free(transaction.actor)
-        if is_crowded and not self._thin_out(height):
+        if is_early and self.early >= room * MAX_EARLY and not self._thin_out(height):
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
@@ -226,6 +245,7 @@ class Mempool:
         actors = set()
         for transaction in transactions:
             actors.add(transaction.actor)
+            self._held_up.pop(transaction.actor, None)
             self.remove(transaction.id)
         for actor in actors & self._by_actor.keys():  # of most nothing waits any more
             self._follow(actor, self._next_nonce(actor))
@@ -239,6 +259,8 @@ class Mempool:
         """Drop what cannot enter a block at ``height`` or later, and what no block took for very long."""
         for transaction in [item for item in self if self._is_stale(item, height)]:
             self.remove(transaction.id)
+        for actor in [actor for actor, at in self._held_up.items() if at < height - MAX_HELD_UP_BLOCKS]:
+            del self._held_up[actor]
 
     def _is_stale(self, transaction: VerifiedTransaction, height: int) -> bool:
         is_another = self._is_early(transaction) and transaction.id not in self._claimed
@@ -264,6 +286,7 @@ class Mempool:
         if transaction.id not in self._by_id:
             return
         self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
+        self._held_up.pop(transaction.actor, None)
         self.remove(transaction.id)
 
     def bring_back(self, height: int) -> None:
@@ -280,6 +303,35 @@ class Mempool:
         for key in [key for key, item in self._aside.items() if item[0] <= final_height]:
             del self._aside[key]
 
+    def suspects(self, height: int) -> list[VerifiedTransaction]:
+        """The next transaction of each member, of those first of whom most waits: some of them, each once a block.
+
+        They are to be tried where the pool is full, and their actors held up where no block would take them.
+        """
+        if self._tried_at != height:
+            self._tried_at, self._tried = height, set()
+        if len(self._tried) >= MAX_TRIED:
+            return []
+        passed = self._tried | self._held_up.keys()
+        queues = [item for item in self._by_actor.items() if item[0] not in passed and item[1].is_able]
+        queues.sort(key=lambda item: len(item[1]), reverse=True)
+        chosen = queues[:MAX_SUSPECTS]
+        self._tried.update(actor for actor, _ in chosen)
+        return [queue.by_nonce[queue.next] for _, queue in chosen]
+
+    def hold_up(self, actors: Iterable[bytes], height: int) -> None:
+        """The block at ``height`` would refuse the next transaction of each of these."""
+        for actor in actors:
+            self._held_up.renew(actor, height)
+
+    def clear_held_up(self) -> bool:
+        """What waits of those who are held up leaves, if any does, but for what is this node's to offer."""
+        queues = [self._by_actor[actor] for actor in self._held_up if actor in self._by_actor]
+        leaving = [item.id for queue in queues for item in queue.by_nonce.values() if item.id not in self._claimed]
+        for transaction_id in leaving:
+            self.remove(transaction_id)
+        return bool(leaving)
+
     def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """Those of these that wait here are this node's to offer again, until a block holds them."""
         for item in transactions:
@@ -292,15 +344,30 @@ class Mempool:
         return tuple(self._by_id[key] for key in islice(self._claimed, limit))
 
     def overdue(self, claims: int, limit: int) -> tuple[VerifiedTransaction, ...]:
-        """The same of the first so many :attr:`claims`, without what is early: blocks could hold it, and did not."""
+        """The same of the first so many :attr:`claims`, but for what is early or held up: a block could hold it."""
         oldest = (self._by_id[key] for key, number in self._claimed.items() if number <= claims)
-        return tuple(islice((item for item in oldest if not self._is_early(item)), limit))
+        able = (item for item in oldest if not (self._is_early(item) or item.actor in self._held_up))
+        return tuple(islice(able, limit))
 
     def candidates(self) -> Iterator[VerifiedTransaction]:
-        """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap."""
+        """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap.
+
+        What waits of those who are held up comes last.
+        """
+        held_up = self._held_up
+        if not held_up:
+            return self._in_turn(list(self))
+        first: list[VerifiedTransaction] = []
+        last: list[VerifiedTransaction] = []
+        for transaction in self:
+            (last if transaction.actor in held_up else first).append(transaction)
+        return chain(self._in_turn(first), self._in_turn(last))
+
+    def _in_turn(self, transactions: list[VerifiedTransaction]) -> Iterator[VerifiedTransaction]:
+        """The same of some actors: all that waits of them, in order of arrival."""
         cursor: dict[bytes, int] = {}
         skipped: set[bytes] = set()
-        for transaction in list(self._by_id.values()):
+        for transaction in transactions:
             actor = transaction.actor
             nonce = cursor.get(actor)
             if nonce is None:

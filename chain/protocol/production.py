@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from chain.base.errors import Disposition, Refused
+from chain.base.errors import Disposition, Reason, Refused
 from chain.base.keys import SecretKey
 from chain.base.merkle import merkle_root
 from chain.branches.blockchain import Blockchain
@@ -262,7 +262,7 @@ class Producer:
 
         It has the attestations that were heard, ``accusations``, and at most ``most`` transactions.  None where its tip
         would not be better than at our last statement, or where it would hold nothing and has to.  :attr:`signing` is
-        to be stored before the block leaves.
+        to be stored before the block leaves.  ``mempool`` is told whose transactions the block refuses.
         """
         signing, key = self.signing, self.secret.public
         head, votes = chain.head.header, chain.head.votes
@@ -283,7 +283,8 @@ class Producer:
             return None
         draft = chain.ledger.draft(slot, votes.electorate)
         limit = min(most, block_limit(chain.ledger.transactions_above(chain.finalized.height)))
-        included, hopeless = _fill(draft, self._candidates(draft, mempool, accusations), limit)
+        included, refused, hopeless = _fill(draft, self._candidates(draft, mempool, accusations), limit)
+        mempool.hold_up(refused, draft.height)
         if not included and not may_be_empty:
             return None
         ballot = make_ballot(carried, decided(draft, votes.electorate), restart)
@@ -357,25 +358,30 @@ def block_limit(open_transactions: int) -> int:
 
 def _fill(
     draft: Draft, candidates: Iterable[VerifiedTransaction], limit: int
-) -> tuple[list[VerifiedTransaction], list[VerifiedTransaction]]:
-    """Try candidates in order until the block is full: those that entered, those that never can.
+) -> tuple[list[VerifiedTransaction], list[bytes], list[VerifiedTransaction]]:
+    """Try candidates in order until the block is full: those that entered, who had one refused, those that never can.
 
+    Whoever had one refused has nothing more to try, and of those no more are tried than fill a block.
     Strangers take their share of this block, not of the largest that there can be.
     """
     included: list[VerifiedTransaction] = []
+    refused: dict[bytes, None] = {}
     hopeless: list[VerifiedTransaction] = []
     size, room = 0, stranger_room(draft.policy, limit)
     for transaction in candidates:
-        if len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES:
+        is_full = len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES
+        if is_full or len(refused) == MAX_BLOCK_TRANSACTIONS:
             break
-        if draft.strangers >= room and is_stranger(transaction.action):
+        if transaction.actor in refused or (draft.strangers >= room and is_stranger(transaction.action)):
             continue
         try:
             registry.apply(draft, transaction)
         except Refused as refusal:
+            if refusal.reason is not Reason.NONCE_GAP:
+                refused[transaction.actor] = None
             if refusal.reason.disposition is not Disposition.LATER:
                 hopeless.append(transaction)
             continue
         included.append(transaction)
         size += len(transaction.raw)
-    return included, hopeless
+    return included, list(refused), hopeless

@@ -125,7 +125,8 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Take:
             try:
                 mempool.add(transaction, head.height + 1)
             except Refused as refusal:
-                if refusal.reason is not Reason.NONCE_TAKEN or not _makes_room(chain, mempool, transaction):
+                make_room = _MAKES_ROOM.get(refusal.reason)
+                if make_room is None or not make_room(chain, mempool, transaction):
                     raise
                 mempool.add(transaction, head.height + 1)
         except Refused as refusal:
@@ -169,7 +170,7 @@ def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: Veri
     return None
 
 
-def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> bool:
+def _replaces_rival(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> bool:
     """What waits under the nonce of ``transaction`` gives way to it, if the head has made that impossible."""
     rival = mempool.rival_of(transaction)
     if rival is None or mempool.ahead_of(rival, 1):
@@ -179,3 +180,14 @@ def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransa
         return False
     mempool.remove(rival.id)
     return True
+
+
+def _clears_held_up(chain: Blockchain, mempool: Mempool, _transaction: VerifiedTransaction) -> bool:
+    """In a full pool what no block on top of the head would take gives way, if any is found."""
+    height, draft = chain.head.header.height + 1, chain.ledger.blank_draft(chain.head.header.slot + 1)
+    suspects = mempool.suspects(height)
+    mempool.hold_up([each.actor for each in suspects if _tried(draft, (), each) is not None], height)
+    return bool(suspects) and mempool.clear_held_up()
+
+
+_MAKES_ROOM = {Reason.NONCE_TAKEN: _replaces_rival, Reason.POOL_FULL: _clears_held_up}

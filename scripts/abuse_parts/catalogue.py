@@ -90,6 +90,12 @@ ATTACKS = (
         gossip.enrolments_without_end,
         "1 MB of a peer is checked at once; half of a pool is for those who are no members yet",
     ),
+    Attack(
+        "ratings-of-nobody",
+        "members whose ratings no block ever takes",
+        gossip.ratings_of_nobody,
+        "one of each is tried a block; in a full pool they give way",
+    ),
     Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
     Attack(
         "unknown-leaders",

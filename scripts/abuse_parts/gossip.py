@@ -19,10 +19,11 @@ from chain.base.merkle import EMPTY_ROOT
 from chain.consensus.ballots import EMPTY
 from chain.consensus.headers import sign_header
 from chain.consensus.statements import NO_TAG
-from chain.content.actions import Enrol, Rate
+from chain.content.actions import Action, Enrol, Rate
 from chain.content.genesis import Genesis
 from chain.content.transactions import sign_transaction
 from chain.protocol.credentials import sign_credential
+from chain.protocol.mempool import MAX_PER_ACTOR
 from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems, Status
 from p2p.frames import LIBRARY_ERRORS, READ_BYTES
 from p2p.meshsub.wire import MAX_RPC_BYTES
@@ -221,7 +222,7 @@ async def _ignore(_stream: INetStream) -> None:
 def enrolments(target: Target) -> list[bytes]:
     """Good signatures of keys that nobody knows."""
     secrets = [SecretKey(os.urandom(32)) for _ in range(BATCH)]
-    return [sign_transaction(secret, target.genesis.id, 0, 1_000_000, Enrol()).raw for secret in secrets]
+    return [_sign(target, secret, 0, Enrol()) for secret in secrets]
 
 
 async def invalid_transactions(target: Target) -> None:
@@ -242,9 +243,7 @@ async def useless_transactions(target: Target) -> None:
         while True:
             secret = SecretKey(os.urandom(32))
             rate = Rate(bytes(32), 0, 1)
-            batch = [
-                sign_transaction(secret, target.genesis.id, nonce, 1_000_000, rate).raw for nonce in range(1, BATCH)
-            ]
+            batch = [_sign(target, secret, nonce, rate) for nonce in range(1, BATCH)]
             await stream.write(visitor.message(TRANSACTIONS, RawItems(tuple(batch)).encode()))
             await trio.sleep(target.pace_s)
 
@@ -256,6 +255,25 @@ async def enrolments_without_end(target: Target) -> None:
         while True:
             await stream.write(visitor.message(TRANSACTIONS, RawItems(tuple(enrolments(target))).encode()))
             await trio.sleep(target.pace_s)
+
+
+async def ratings_of_nobody(target: Target) -> None:
+    """Members who write all that they may, of which no block ever takes anything: whom they rate never enrols."""
+    nobody, ratings = SecretKey(os.urandom(32)).public, target.genesis.policy.ratings
+    rate = next((Rate(nobody, code, kind.high) for code, kind in ratings.items()), Rate(nobody, 0, 1))
+    async with visit(target) as visitor:
+        stream = await visitor.open_gossip()
+        while True:
+            secret = SecretKey(os.urandom(32))
+            for first in range(0, MAX_PER_ACTOR, BATCH):
+                nonces = range(first, min(first + BATCH, MAX_PER_ACTOR))
+                signed = [_sign(target, secret, nonce, rate if nonce else Enrol()) for nonce in nonces]
+                await stream.write(visitor.message(TRANSACTIONS, RawItems(tuple(signed)).encode()))
+                await trio.sleep(target.pace_s)
+
+
+def _sign(target: Target, secret: SecretKey, nonce: int, action: Action) -> bytes:
+    return sign_transaction(secret, target.genesis.id, nonce, 1_000_000, action).raw
 
 
 def announcements(

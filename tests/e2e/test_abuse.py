@@ -179,6 +179,7 @@ GROUPS = {
         "duplicate-transactions",
         "useless-transactions",
         "enrolments",
+        "ratings-of-nobody",
         "wrong-leaders",
         "unknown-leaders",
         "forged-announcements",

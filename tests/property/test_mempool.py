@@ -61,9 +61,12 @@ class PoolMachine(RuleBasedStateMachine):
     def add(self, actor: int, ahead: int, life: int, padding: int) -> None:
         transaction = self.make(actor, ahead, life, padding)
         before, was_crowded = list(self.pool), self.pool.early >= BOUNDS["MAX_EARLY"]
+        is_full = (
+            len(before) >= BOUNDS["MAX_TRANSACTIONS"] or self.pool.bytes + len(transaction.raw) > BOUNDS["MAX_BYTES"]
+        )
         ready = list(self.pool.candidates())
         reason = refusal(self.pool.add, transaction, self.next_height)
-        if reason is None and was_crowded:  # what is early may have made room
+        if reason is None and (was_crowded or is_full):  # what is early may have made room
             before = [item for item in before if item.id in self.pool]
             assert all(item.id in self.pool for item in ready)
         assert list(self.pool) == ([*before, transaction] if reason is None else before)
@@ -96,6 +99,22 @@ class PoolMachine(RuleBasedStateMachine):
             self.pool.discard(body)
         for body in abandoned:
             self.pool.restore(body, self.next_height)
+
+    @rule(actors=st.lists(who, max_size=3))
+    def a_block_refuses(self, actors: list[int]) -> None:
+        held_up = {ACTORS[actor].public for actor in actors}
+        self.pool.hold_up(held_up, self.next_height)
+        assert held_up <= self.pool._held_up.keys()
+        order = [item.actor in self.pool._held_up for item in self.pool.candidates()]
+        assert order == sorted(order)
+
+    @rule()
+    def a_full_pool_is_cleared(self) -> None:
+        waiting = list(self.pool)
+        was_needed = self.pool.clear_held_up()
+        gone = [item for item in waiting if item.id not in self.pool]
+        assert bool(gone) == was_needed
+        assert all(item.actor in self.pool._held_up for item in gone)
 
     @rule()
     def expire(self) -> None:

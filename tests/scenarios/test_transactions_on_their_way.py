@@ -176,6 +176,43 @@ def test_a_full_mempool_refuses_by_name_and_works_on(monkeypatch: pytest.MonkeyP
     assert reasons(world.submit(0, [Actor(world.genesis, 20_000).sign(Enrol())])) == [None]
 
 
+@pytest.mark.parametrize("crowd", [2, 20])
+def test_what_no_block_ever_takes_keeps_nobody_out(crowd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a crowd of members who fill every pool with ratings of somebody who never enrols
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 100)
+    world = World(4, seed=76, observers=1)
+    traffic = Traffic(world, members=30)
+    traffic.enrol()
+    world.run(10)
+    nobody = Actor(world.genesis, 904).key
+    plotters, others = traffic.actors[:crowd], traffic.actors[20:]
+    traffic.actors = others
+
+    def plot() -> None:
+        for actor in plotters:
+            actor.nonce = 1
+        junk = [actor.sign(Rate(nobody, 1, 1)) for actor in plotters for _ in range(200 // crowd)]
+        for host in world.hosts:
+            gossip(host, junk)
+
+    plot()
+    assert all(len(host.engine.mempool) == 100 for host in world.hosts)
+
+    # when others go on, at every node, also at one that makes no blocks, while the crowd never tires
+    for _ in range(6):
+        plot()
+        for host in range(5):
+            assert reasons(world.submit(host, [traffic.next() for _ in range(8)])) == [None] * 8
+        world.run(1)
+    world.run(6)
+
+    # then all that they said is final
+    assert world.lost() == set()
+    assert world.hosts[4].engine.chain.finalized.height >= world.hosts[4].height - 3
+    for host in world.hosts:
+        check_pool(host.engine.mempool)
+
+
 def test_a_full_mempool_takes_back_what_a_lost_branch_held(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a rating in a block of a cut-off validator, whose mempool then fills up with what cannot enter a block yet
     monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 30)

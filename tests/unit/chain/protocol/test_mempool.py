@@ -10,7 +10,7 @@ from chain.base.errors import Reason, Refused
 from chain.content.actions import Enrol, Rate
 from chain.content.transactions import VerifiedTransaction
 from chain.protocol import mempool
-from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, MAX_PER_ACTOR, Mempool
+from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, MAX_HELD_UP_BLOCKS, MAX_PER_ACTOR, Mempool
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
@@ -192,6 +192,75 @@ def test_batches_that_overtake_each_other_come_through_a_crowd_of_what_is_early(
             for transaction in queue[first : first + 2]:
                 pool.take(transaction)
     assert pool.ready == 3 * 8
+
+
+def test_who_is_held_up_comes_last(pool: Pool) -> None:
+    ann, bob, eve = (rates(member(pool, number), 2) for number in (1, 2, 3))
+    pool.take(ann[1], bob[0], ann[0], eve[0], bob[1])
+    pool.hold_up([ann[0].actor, bob[0].actor], HEIGHT)
+    assert pool.order() == [eve[0], bob[0], ann[0], ann[1], bob[1]]
+    # until something of theirs enters a block, or never can, or some blocks have passed
+    pool.members[ann[0].actor] = 2
+    pool.discard([ann[0]])
+    assert pool.order() == [ann[1], eve[0], bob[0], bob[1]]
+    pool.hold_up([ann[1].actor], HEIGHT)
+    pool.expire(HEIGHT + MAX_HELD_UP_BLOCKS)
+    assert pool.order() == [eve[0], ann[1], bob[0], bob[1]]
+    pool.set_aside(ann[1], HEIGHT)
+    pool.take(ann[1])
+    pool.expire(HEIGHT + MAX_HELD_UP_BLOCKS + 1)
+    assert pool.order() == [bob[0], eve[0], bob[1], ann[1]]
+
+
+def test_what_is_held_up_gives_way_and_does_not_fill_the_pool_again(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 6)
+    ann, bob, eve = rates(member(pool, 1), 5), rates(member(pool, 2), 9), rates(member(pool, 3), 9)
+    pool.take(*ann[:4], *bob[:2])
+    pool.claim([ann[2]])
+    # given a pool that is full, of which the next of each is tried, those first of whom most waits
+    monkeypatch.setattr(mempool, "MAX_SUSPECTS", 1)
+    assert pool.suspects(HEIGHT) == [ann[0]]
+    assert pool.suspects(HEIGHT) == [bob[0]]
+    assert pool.suspects(HEIGHT) == []
+    assert pool.suspects(HEIGHT + 1) == [ann[0]]
+    # when ann is held up, then what this node promised its clients stays, and all others find room
+    pool.hold_up([ann[0].actor], HEIGHT)
+    assert pool.clear_held_up()
+    assert list(pool) == [ann[2], *bob[:2]]
+    assert not pool.clear_held_up()
+    assert pool.refusal(ann[0]) is Reason.POOL_FULL
+    pool.take(*eve[:3])
+    assert pool.refusal(eve[3]) is Reason.POOL_FULL
+    # and where there is room ann has some as well, and what blocks held that were abandoned comes back
+    pool.restore([ann[1]], HEIGHT)
+    for transaction in (*bob[:2], *eve[:3]):
+        pool.remove(transaction.id)
+    pool.take(ann[0])
+    assert pool.order() == ann[:3]
+
+
+def test_no_more_are_tried_on_one_head_than_make_a_block(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_SUSPECTS", 2)
+    monkeypatch.setattr(mempool, "MAX_TRIED", 4)
+    for number in range(1, 8):
+        pool.take(*rates(member(pool, number), 1))
+    pool.take(Actor(GENESIS, 20).sign(Enrol()), rates(member(pool, 21), 2)[1])
+    assert [len(pool.suspects(HEIGHT)) for _ in range(4)] == [2, 2, 0, 0]
+    monkeypatch.setattr(mempool, "MAX_TRIED", 99)
+    assert len([suspect for _ in range(9) for suspect in pool.suspects(HEIGHT + 1)]) == 7, "neither strangers nor early"
+
+
+def test_in_a_full_pool_what_is_early_gives_way_to_what_is_next(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 4)
+    _, *early = rates(member(pool, 1), 5)
+    pool.take(*early)
+    ours, further = rates(member(pool, 2), 3)[:2], rates(member(pool, 3), 2)
+    assert pool.refusal(further[1]) is Reason.POOL_FULL
+    pool.take(*ours)
+    assert list(pool) == [*early[:2], *ours]
+    assert pool.refusal(further[0]) is Reason.POOL_FULL, "once a block"
 
 
 def test_what_is_early_does_not_wait_as_long(pool: Pool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,11 +15,14 @@ from chain.consensus.restart import Restart
 from chain.consensus.statements import NO_TAG, contradicting
 from chain.content.actions import Enrol, Lost, Rate
 from chain.content.blocks import Block
+from chain.content.transactions import Transaction
 from chain.protocol import production
 from chain.protocol.events import SigningState
 from chain.protocol.heard import Heard
 from chain.protocol.mempool import Mempool
 from chain.protocol.production import Made, Producer
+from chain.register import registry
+from chain.register.draft import Draft
 from tests.support.forge import Forge, blockchain
 from tests.support.world import Actor, genesis_of, secret
 
@@ -99,6 +103,42 @@ def test_what_never_can_enter_a_block_is_named() -> None:
     for transaction in (enrol, self_rating):
         waiting.add(transaction, 1)
     assert make(producer(), chain, waiting, 1).hopeless == (self_rating,)
+
+
+def test_a_refused_transaction_is_tried_once_and_none_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, ann = Blockchain(GENESIS), Actor(GENESIS, 50)
+    waiting = pool(chain)
+    enrol, *ratings = ann.sign(Enrol()), *(ann.sign(Rate(BOB.public, 1, 1)) for _ in range(5))
+    for transaction in (enrol, *ratings):
+        waiting.add(transaction, 1)
+    tried = []
+
+    def apply(draft: Draft, transaction: Transaction) -> None:
+        tried.append(transaction)
+        registry.apply(draft, transaction)
+
+    monkeypatch.setattr(production, "registry", SimpleNamespace(apply=apply))
+    assert make(producer(), chain, waiting, 1).block.transactions == (enrol,)
+    assert tried == [enrol, ratings[0]]
+
+
+def test_what_is_refused_does_not_keep_others_out_for_longer_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a crowd whose ratings of nobody came first, and more of them than are tried for one block
+    crowd = [Actor(GENESIS, number) for number in range(50, 54)]
+    forge = Forge(GENESIS)
+    chain = blockchain(GENESIS, [forge.block(None, [actor.sign(Enrol()) for actor in crowd])])
+    waiting = pool(chain)
+    newcomer = Actor(GENESIS, 60).sign(Enrol())
+    for transaction in (*(actor.sign(Rate(BOB.public, 1, 1)) for actor in crowd), newcomer):
+        waiting.add(transaction, 2)
+    monkeypatch.setattr(production, "MAX_BLOCK_TRANSACTIONS", 3)
+
+    # then the next block of this maker goes on with what was not tried, whether or not there is a first
+    maker = producer(SigningState(slot=1, mhg=1, last_height=1))
+    assert maker.make(chain, waiting, Heard(), 5, may_be_empty=False) is None
+    made = maker.make(chain, waiting, Heard(), 9, may_be_empty=False)
+    assert made is not None
+    assert made.block.transactions == (newcomer,)
 
 
 @pytest.mark.parametrize("bound", ["MAX_BLOCK_TRANSACTIONS", "MAX_BODY_BYTES"])

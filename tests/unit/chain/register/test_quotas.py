@@ -175,7 +175,7 @@ def test_a_leader_gives_strangers_their_share_of_its_own_block() -> None:
     strangers = [market.sign(market.person(), Enrol()) for _ in range(6)]
     waiting = [*strangers, market.sign(ann, Rate(bob.key, 1, 5))]
     market.block()
-    included, hopeless = production._fill(market.draft, waiting, 4)
+    included, _, hopeless = production._fill(market.draft, waiting, 4)
     assert ([item.kind for item in included], hopeless) == (["enrol", "enrol", "rate"], [])
 
 
