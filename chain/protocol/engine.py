@@ -53,7 +53,7 @@ from chain.protocol.silence import Herald, silence
 from chain.protocol.sync import Sync
 from chain.protocol.testimony import Testimony
 from chain.protocol.throttle import Throttle
-from chain.protocol.trial import Desk, take_in
+from chain.protocol.trial import Desk, sift, take_in
 from chain.protocol.witness import Witness
 
 # Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again that waited for
@@ -175,12 +175,12 @@ class Engine:
     @property
     def has_room_for_clients(self) -> bool:
         """Whether what a client submits now would be in a block soon."""
-        return self.mempool.ready < self.throttle.room
+        return self.mempool.expected < self.throttle.room
 
     @property
     def has_room_for_peers(self) -> bool:
         """Whether transactions that peers pass on are looked at; those in blocks always are."""
-        return self.mempool.ready < 2 * self.throttle.room
+        return self.mempool.expected < 2 * self.throttle.room
 
     @property
     def is_validator(self) -> bool:
@@ -215,6 +215,8 @@ class Engine:
         if slot % STATUS_EVERY_SLOTS == 0 and self.sync.statuses:
             peers = sorted(self.sync.statuses)
             self._intake.ask_status(peers[slot // STATUS_EVERY_SLOTS % len(peers)], now_ms)
+        if self.mempool.is_full or not self.has_room_for_clients:
+            sift(self.chain, self.mempool)
         if slot % CLEAR_EVERY_SLOTS == 0:
             self._testimony.clear()
         if slot % REGOSSIP_EVERY_SLOTS == 0:

@@ -7,6 +7,7 @@ valid by what stands before it.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 
@@ -14,6 +15,7 @@ from chain.base.codec import U64_MAX
 from chain.base.errors import Reason, Refused
 from chain.base.newest import Newest
 from chain.content.actions import Consent, Enrol, Recover
+from chain.content.kinds import MAX_TRANSACTION_BYTES
 from chain.content.transactions import VerifiedTransaction
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
@@ -39,9 +41,8 @@ MAX_AGE_BLOCKS = 256
 MAX_HELD_UP = 16_384
 # So long that is remembered, unless something of theirs enters a block.
 MAX_HELD_UP_BLOCKS = 32
-# Where the pool is full so many are tried at once, and on one head: as much work as a quarter of a block, and a block.
-MAX_SUSPECTS = 1_024
-MAX_TRIED = 4_096
+# So many are tried where too much waits, once a slot: a sixteenth of a full block's work.
+MAX_SUSPECTS = 256
 # What is set aside until the block that rules it out is final: a few blocks' worth of what conflicts with them.
 MAX_ASIDE = 4_096
 
@@ -51,41 +52,39 @@ NextNonce = Callable[[bytes], int | None]
 class Queue:
     """What waits of one actor: from ``next`` to ``end`` what blocks can hold, and after a gap what is early.
 
-    ``by_nonce`` holds the transactions, ``next`` is the nonce of its next one at the head.
+    ``by_nonce`` holds the transactions, ``next`` is the nonce of its next one at the head.  It ``is_held_up`` while a
+    block refuses that one.
     """
 
-    def __init__(self, next_nonce: int | None) -> None:
+    def __init__(self, next_nonce: int | None, *, is_held_up: bool = False) -> None:
         self.by_nonce: dict[int, VerifiedTransaction] = {}
         self.next = self.end = next_nonce or 0
         self.is_strangers = next_nonce is None
+        self.is_held_up = is_held_up
 
     def __len__(self) -> int:
         return len(self.by_nonce)
 
     @property
-    def early(self) -> int:
-        """How many wait for one that is not here."""
-        return len(self.by_nonce) - self.end + self.next
+    def ready(self) -> int:
+        """How many follow the head without a gap."""
+        return self.end - self.next
 
     @property
-    def is_able(self) -> bool:
-        """Whether it is a member's, and has the one that is next."""
-        return not self.is_strangers and self.next < self.end
+    def early(self) -> int:
+        """How many wait for one that is not here."""
+        return len(self) - self.ready
 
-    def put(self, transaction: VerifiedTransaction) -> int:
-        """Add one; by how many more are early now, or fewer."""
-        end = self.end
+    def put(self, transaction: VerifiedTransaction) -> None:
+        """Add one."""
         self.by_nonce[transaction.nonce] = transaction
         self._stretch()
-        return 1 + end - self.end
 
-    def drop(self, nonce: int) -> int:
-        """Take one out; by how many more are early now, or fewer."""
-        end = self.end
+    def drop(self, nonce: int) -> None:
+        """Take one out."""
         del self.by_nonce[nonce]
-        if self.next <= nonce < end:
+        if self.next <= nonce < self.end:
             self.end = nonce
-        return end - self.end - 1
 
     def is_at(self, next_nonce: int | None) -> bool:
         """Whether it follows the head already."""
@@ -113,7 +112,7 @@ class Mempool:
     """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger.
 
     ``arrivals`` counts everything that was ever taken, ``claims`` what was claimed of it, ``early`` what waits for a
-    nonce before it.
+    nonce before it, ``expected`` what the next blocks may take: neither early nor held up.
     """
 
     def __init__(self, next_nonce: NextNonce, max_expiry_blocks: int = U64_MAX) -> None:
@@ -122,15 +121,14 @@ class Mempool:
         self._taken_at: dict[bytes, int] = {}
         self.arrivals = self.claims = 0
         self._by_id: dict[bytes, VerifiedTransaction] = {}
-        self._by_actor: dict[bytes, Queue] = {}
+        self._by_actor: OrderedDict[bytes, Queue] = OrderedDict()
         self._stranger_count = 0
         self._claimed: dict[bytes, int] = {}
         self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
         self.bytes = 0
-        self.early = 0
-        self._held_up: Newest[bytes, int] = Newest(MAX_HELD_UP)
-        self._thinned_at = self._tried_at = -1
-        self._tried: set[bytes] = set()
+        self.early = self.expected = 0
+        self._held_up: OrderedDict[bytes, int] = OrderedDict()
+        self._thinned_at = -1
 
     @property
     def ready(self) -> int:
@@ -219,15 +217,14 @@ class Mempool:
     def _check_room(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool, is_back: bool) -> None:
         """Refuse what there is too much of; what is early may find room in the place of what is farther."""
         room = 2 if is_back else 1
-        is_early = transaction.nonce != self.next_free(transaction.actor)
         if not is_back and transaction.actor in self._held_up and len(self) >= MAX_TRANSACTIONS // 2:
             raise Refused(Reason.POOL_FULL, "what this actor sent before enters no block yet; submit again later")
         is_full = len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES
-        if is_full and (is_early or not self._thin_out(height)):
+        if is_full and not (self._is_next(transaction) and self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
         if is_stranger and self._stranger_count >= room * MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
-        if is_early and self.early >= room * MAX_EARLY and not self._thin_out(height):
+        if self.early >= room * MAX_EARLY and not (self._is_next(transaction) or self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
@@ -245,8 +242,9 @@ class Mempool:
         actors = set()
         for transaction in transactions:
             actors.add(transaction.actor)
-            self._held_up.pop(transaction.actor, None)
             self.remove(transaction.id)
+        for actor in actors & self._held_up.keys():
+            self._release(actor)
         for actor in actors & self._by_actor.keys():  # of most nothing waits any more
             self._follow(actor, self._next_nonce(actor))
 
@@ -260,7 +258,7 @@ class Mempool:
         for transaction in [item for item in self if self._is_stale(item, height)]:
             self.remove(transaction.id)
         for actor in [actor for actor, at in self._held_up.items() if at < height - MAX_HELD_UP_BLOCKS]:
-            del self._held_up[actor]
+            self._release(actor)
 
     def _is_stale(self, transaction: VerifiedTransaction, height: int) -> bool:
         is_another = self._is_early(transaction) and transaction.id not in self._claimed
@@ -276,8 +274,9 @@ class Mempool:
         self._claimed.pop(transaction_id, None)
         self.bytes -= len(transaction.raw)
         queue = self._by_actor[transaction.actor]
-        self.early += queue.drop(transaction.nonce)
-        self._stranger_count -= queue.is_strangers
+        ready = queue.ready
+        queue.drop(transaction.nonce)
+        self._note(queue, -1, queue.ready - ready)
         if not queue:
             del self._by_actor[transaction.actor]
 
@@ -286,7 +285,7 @@ class Mempool:
         if transaction.id not in self._by_id:
             return
         self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
-        self._held_up.pop(transaction.actor, None)
+        self._release(transaction.actor)
         self.remove(transaction.id)
 
     def bring_back(self, height: int) -> None:
@@ -303,34 +302,41 @@ class Mempool:
         for key in [key for key, item in self._aside.items() if item[0] <= final_height]:
             del self._aside[key]
 
-    def suspects(self, height: int) -> list[VerifiedTransaction]:
-        """The next transaction of each member, of those first of whom most waits: some of them, each once a block.
+    @property
+    def is_full(self) -> bool:
+        """Whether there is hardly room for one more."""
+        return len(self) >= MAX_TRANSACTIONS or self.bytes > MAX_BYTES - MAX_TRANSACTION_BYTES
 
-        They are to be tried where the pool is full, and their actors held up where no block would take them.
+    def suspects(self) -> list[VerifiedTransaction]:
+        """What some members wait with next, each time of others, those first of whom something waits for long.
+
+        They are to be tried where too much waits, and their actors held up where no block would take them.
         """
-        if self._tried_at != height:
-            self._tried_at, self._tried = height, set()
-        if len(self._tried) >= MAX_TRIED:
-            return []
-        passed = self._tried | self._held_up.keys()
-        queues = [item for item in self._by_actor.items() if item[0] not in passed and item[1].is_able]
-        queues.sort(key=lambda item: len(item[1]), reverse=True)
-        chosen = queues[:MAX_SUSPECTS]
-        self._tried.update(actor for actor, _ in chosen)
-        return [queue.by_nonce[queue.next] for _, queue in chosen]
+        able = (
+            queue.by_nonce[queue.next]
+            for queue in self._by_actor.values()
+            if queue.ready and not (queue.is_held_up or queue.is_strangers)
+        )
+        chosen = list(islice(able, MAX_SUSPECTS))
+        for transaction in chosen:
+            self._by_actor.move_to_end(transaction.actor)
+        return chosen
 
     def hold_up(self, actors: Iterable[bytes], height: int) -> None:
         """The block at ``height`` would refuse the next transaction of each of these."""
         for actor in actors:
-            self._held_up.renew(actor, height)
+            self._held_up[actor] = height
+            self._held_up.move_to_end(actor)
+            self._mark(actor, is_held_up=True)
+        while len(self._held_up) > MAX_HELD_UP:
+            self._release(next(iter(self._held_up)))
 
-    def clear_held_up(self) -> bool:
-        """What waits of those who are held up leaves, if any does, but for what is this node's to offer."""
+    def clear_held_up(self) -> None:
+        """What waits of those who are held up leaves, but for what is this node's to offer."""
         queues = [self._by_actor[actor] for actor in self._held_up if actor in self._by_actor]
         leaving = [item.id for queue in queues for item in queue.by_nonce.values() if item.id not in self._claimed]
         for transaction_id in leaving:
             self.remove(transaction_id)
-        return bool(leaving)
 
     def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """Those of these that wait here are this node's to offer again, until a block holds them."""
@@ -388,11 +394,17 @@ class Mempool:
         self._taken_at[transaction.id] = height
         self._by_id[transaction.id] = transaction
         self.bytes += len(transaction.raw)
-        queue = self._by_actor.get(transaction.actor)
+        actor = transaction.actor
+        queue = self._by_actor.get(actor)
         if queue is None:
-            queue = self._by_actor[transaction.actor] = Queue(next_nonce)
-        self.early += queue.put(transaction)
-        self._stranger_count += queue.is_strangers
+            queue = self._by_actor[actor] = Queue(next_nonce, is_held_up=actor in self._held_up)
+        ready = queue.ready
+        queue.put(transaction)
+        self._note(queue, 1, queue.ready - ready)
+
+    def _is_next(self, transaction: VerifiedTransaction) -> bool:
+        """Whether one that does not wait yet would not be early."""
+        return transaction.nonce == self.next_free(transaction.actor)
 
     def _is_early(self, transaction: VerifiedTransaction) -> bool:
         """Whether one that waits does so for another, which is not here."""
@@ -426,7 +438,24 @@ class Mempool:
         queue.follow(next_nonce)
         self._count(queue, 1)
 
+    def _release(self, actor: bytes) -> None:
+        if self._held_up.pop(actor, None) is not None:
+            self._mark(actor, is_held_up=False)
+
+    def _mark(self, actor: bytes, *, is_held_up: bool) -> None:
+        queue = self._by_actor.get(actor)
+        if queue is not None:
+            self._count(queue, -1)
+            queue.is_held_up = is_held_up
+            self._count(queue, 1)
+
     def _count(self, queue: Queue, sign: int) -> None:
-        self.early += sign * queue.early
+        self._note(queue, sign * len(queue), sign * queue.ready)
+
+    def _note(self, queue: Queue, more: int, more_ready: int) -> None:
+        """So many more wait in a queue, of which so many are ready; or fewer."""
+        self.early += more - more_ready
+        if not queue.is_held_up:
+            self.expected += more_ready
         if queue.is_strangers:
-            self._stranger_count += sign * len(queue)
+            self._stranger_count += more

@@ -99,6 +99,16 @@ def try_out(
     return [_tried(draft, _untried(draft, mempool, item, MAX_AHEAD), item) for item in transactions]
 
 
+def sift(chain: Blockchain, mempool: Mempool) -> None:
+    """Find some of those whose next transaction no block on top of the head would take; in a full pool theirs go."""
+    head = chain.head.header
+    draft = chain.ledger.blank_draft(head.slot + 1)
+    refused = [suspect.actor for suspect in mempool.suspects() if _tried(draft, (), suspect) is not None]
+    mempool.hold_up(refused, head.height + 1)
+    if mempool.is_full:
+        mempool.clear_held_up()
+
+
 def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
     """What is refused before its signature is looked at: what its actor may not write any more today."""
     draft = chain.ledger.blank_draft(chain.head.header.slot)
@@ -125,8 +135,7 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Take:
             try:
                 mempool.add(transaction, head.height + 1)
             except Refused as refusal:
-                make_room = _MAKES_ROOM.get(refusal.reason)
-                if make_room is None or not make_room(chain, mempool, transaction):
+                if refusal.reason is not Reason.NONCE_TAKEN or not _makes_room(chain, mempool, transaction):
                     raise
                 mempool.add(transaction, head.height + 1)
         except Refused as refusal:
@@ -170,7 +179,7 @@ def _tried(draft: Draft, ahead: Iterable[VerifiedTransaction], transaction: Veri
     return None
 
 
-def _replaces_rival(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> bool:
+def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransaction) -> bool:
     """What waits under the nonce of ``transaction`` gives way to it, if the head has made that impossible."""
     rival = mempool.rival_of(transaction)
     if rival is None or mempool.ahead_of(rival, 1):
@@ -180,14 +189,3 @@ def _replaces_rival(chain: Blockchain, mempool: Mempool, transaction: VerifiedTr
         return False
     mempool.remove(rival.id)
     return True
-
-
-def _clears_held_up(chain: Blockchain, mempool: Mempool, _transaction: VerifiedTransaction) -> bool:
-    """In a full pool what no block on top of the head would take gives way, if any is found."""
-    height, draft = chain.head.header.height + 1, chain.ledger.blank_draft(chain.head.header.slot + 1)
-    suspects = mempool.suspects(height)
-    mempool.hold_up([each.actor for each in suspects if _tried(draft, (), each) is not None], height)
-    return bool(suspects) and mempool.clear_held_up()
-
-
-_MAKES_ROOM = {Reason.NONCE_TAKEN: _replaces_rival, Reason.POOL_FULL: _clears_held_up}

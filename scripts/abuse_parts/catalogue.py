@@ -94,7 +94,7 @@ ATTACKS = (
         "ratings-of-nobody",
         "members whose ratings no block ever takes",
         gossip.ratings_of_nobody,
-        "one of each is tried a block; in a full pool they give way",
+        "one of each is tried a block, the rest does not count as what waits, and gives way in a full pool",
     ),
     Attack("wrong-leaders", "headers well signed by nobody in particular", gossip.wrong_leaders),
     Attack(

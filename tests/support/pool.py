@@ -13,4 +13,7 @@ def check_pool(pool: Mempool) -> None:
     held = {(actor, nonce): item for actor, queue in queues.items() for nonce, item in queue.by_nonce.items()}
     assert held == {(item.actor, item.nonce): item for item in waiting}
     assert pool._stranger_count == sum(len(queue) for queue in queues.values() if queue.is_strangers)
-    assert pool.ready == sum(1 for _ in pool.candidates())
+    able = [item.actor for item in pool.candidates()]
+    assert pool.ready == len(able)
+    assert pool.expected == sum(actor not in pool._held_up for actor in able)
+    assert {actor for actor, queue in queues.items() if queue.is_held_up} == pool._held_up.keys() & queues.keys()

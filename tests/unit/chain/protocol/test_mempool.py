@@ -219,17 +219,12 @@ def test_what_is_held_up_gives_way_and_does_not_fill_the_pool_again(
     ann, bob, eve = rates(member(pool, 1), 5), rates(member(pool, 2), 9), rates(member(pool, 3), 9)
     pool.take(*ann[:4], *bob[:2])
     pool.claim([ann[2]])
-    # given a pool that is full, of which the next of each is tried, those first of whom most waits
-    monkeypatch.setattr(mempool, "MAX_SUSPECTS", 1)
-    assert pool.suspects(HEIGHT) == [ann[0]]
-    assert pool.suspects(HEIGHT) == [bob[0]]
-    assert pool.suspects(HEIGHT) == []
-    assert pool.suspects(HEIGHT + 1) == [ann[0]]
+    assert (pool.ready, pool.expected, pool.is_full) == (6, 6, True)
     # when ann is held up, then what this node promised its clients stays, and all others find room
     pool.hold_up([ann[0].actor], HEIGHT)
-    assert pool.clear_held_up()
+    assert (pool.ready, pool.expected) == (6, 2)
+    pool.clear_held_up()
     assert list(pool) == [ann[2], *bob[:2]]
-    assert not pool.clear_held_up()
     assert pool.refusal(ann[0]) is Reason.POOL_FULL
     pool.take(*eve[:3])
     assert pool.refusal(eve[3]) is Reason.POOL_FULL
@@ -238,18 +233,26 @@ def test_what_is_held_up_gives_way_and_does_not_fill_the_pool_again(
     for transaction in (*bob[:2], *eve[:3]):
         pool.remove(transaction.id)
     pool.take(ann[0])
-    assert pool.order() == ann[:3]
+    assert (pool.order(), pool.expected) == (ann[:3], 0)
 
 
-def test_no_more_are_tried_on_one_head_than_make_a_block(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_are_tried_first_of_whom_something_waits_for_long(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mempool, "MAX_SUSPECTS", 2)
-    monkeypatch.setattr(mempool, "MAX_TRIED", 4)
-    for number in range(1, 8):
-        pool.take(*rates(member(pool, number), 1))
-    pool.take(Actor(GENESIS, 20).sign(Enrol()), rates(member(pool, 21), 2)[1])
-    assert [len(pool.suspects(HEIGHT)) for _ in range(4)] == [2, 2, 0, 0]
-    monkeypatch.setattr(mempool, "MAX_TRIED", 99)
-    assert len([suspect for _ in range(9) for suspect in pool.suspects(HEIGHT + 1)]) == 7, "neither strangers nor early"
+    ann, bob, eve = (rates(member(pool, number), 2) for number in (1, 2, 3))
+    stranger, early = Actor(GENESIS, 20).sign(Enrol()), rates(member(pool, 21), 2)[1]
+    pool.take(stranger, early, *ann, *bob, *eve)
+    assert [pool.suspects() for _ in range(3)] == [[ann[0], bob[0]], [eve[0], ann[0]], [bob[0], eve[0]]]
+    pool.hold_up([ann[0].actor, bob[0].actor], HEIGHT)
+    assert pool.suspects() == [eve[0]]
+
+
+def test_those_who_are_held_up_are_forgotten_the_oldest_first(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mempool, "MAX_HELD_UP", 2)
+    ann, bob, eve = (rates(member(pool, number), 1)[0] for number in (1, 2, 3))
+    pool.take(ann, bob, eve)
+    pool.hold_up([ann.actor, bob.actor], HEIGHT)
+    pool.hold_up([ann.actor, eve.actor], HEIGHT + 1)
+    assert (pool.order(), pool.expected) == ([bob, ann, eve], 1)
 
 
 def test_in_a_full_pool_what_is_early_gives_way_to_what_is_next(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
