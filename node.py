@@ -200,6 +200,10 @@ class Node:
     def has_room(self) -> bool:
         return self.engine.has_room_for_peers
 
+    @property
+    def takes_strangers(self) -> bool:
+        return self.engine.takes_strangers
+
     def waiting(self, transaction_id: bytes) -> VerifiedTransaction | None:
         return self.engine.mempool.get(transaction_id)
 

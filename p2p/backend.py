@@ -24,6 +24,10 @@ class Backend(Protocol):
     def has_room(self) -> bool:
         """Whether transactions that peers pass on are looked at."""
 
+    @property
+    def takes_strangers(self) -> bool:
+        """Whether signatures of keys that did not enrol yet are looked at."""
+
     def now_ms(self) -> int:
         """What time it is here, in Unix milliseconds."""
 

@@ -57,8 +57,9 @@ class Reception:
         read = admission.batch(data, has_room=self._node.has_room)
         if not isinstance(read, ReadBatch):
             return read
+        look = screen(self._node.chain, takes_strangers=self._node.takes_strangers)
         try:
-            return AdmittedBatch(await self._signatures.transactions(read.items, screen=screen(self._node.chain)))
+            return AdmittedBatch(await self._signatures.transactions(read.items, screen=look))
         except Refused as refusal:
             return rejected(refusal)
 

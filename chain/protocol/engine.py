@@ -183,6 +183,11 @@ class Engine:
         return self.mempool.expected < 2 * self.throttle.room
 
     @property
+    def takes_strangers(self) -> bool:
+        """Whether signatures of keys that did not enrol yet are looked at: anybody has as many as she likes."""
+        return self.mempool.strangers < self.throttle.room
+
+    @property
     def is_validator(self) -> bool:
         """Whether this node's key leads slots, as of the head."""
         producer = self.producer

@@ -111,8 +111,9 @@ class Queue:
 class Mempool:
     """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger.
 
-    ``arrivals`` counts everything that was ever taken, ``claims`` what was claimed of it, ``early`` what waits for a
-    nonce before it, ``expected`` what the next blocks may take: neither early nor held up.
+    ``arrivals`` counts everything that was ever taken, ``claims`` what was claimed of it.  Of what waits ``early`` is
+    what does so for a nonce before it, ``strangers`` what keys wrote that did not enrol yet; ``expected``, what the
+    next blocks take, is neither, nor held up.
     """
 
     def __init__(self, next_nonce: NextNonce, max_expiry_blocks: int = U64_MAX) -> None:
@@ -122,7 +123,7 @@ class Mempool:
         self.arrivals = self.claims = 0
         self._by_id: dict[bytes, VerifiedTransaction] = {}
         self._by_actor: OrderedDict[bytes, Queue] = OrderedDict()
-        self._stranger_count = 0
+        self.strangers = 0
         self._claimed: dict[bytes, int] = {}
         self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
         self.bytes = 0
@@ -222,7 +223,7 @@ class Mempool:
         is_full = len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES
         if is_full and not (self._is_next(transaction) and self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
-        if is_stranger and self._stranger_count >= room * MAX_FROM_STRANGERS:
+        if is_stranger and self.strangers >= room * MAX_FROM_STRANGERS:
             raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
         if self.early >= room * MAX_EARLY and not (self._is_next(transaction) or self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
@@ -455,7 +456,7 @@ class Mempool:
     def _note(self, queue: Queue, more: int, more_ready: int) -> None:
         """So many more wait in a queue, of which so many are ready; or fewer."""
         self.early += more - more_ready
-        if not queue.is_held_up:
-            self.expected += more_ready
         if queue.is_strangers:
-            self._stranger_count += more
+            self.strangers += more
+        elif not queue.is_held_up:
+            self.expected += more_ready

@@ -109,11 +109,16 @@ def sift(chain: Blockchain, mempool: Mempool) -> None:
         mempool.clear_held_up()
 
 
-def screen(chain: Blockchain) -> Callable[[Transaction], Refused | None]:
-    """What is refused before its signature is looked at: what its actor may not write any more today."""
+def screen(chain: Blockchain, *, takes_strangers: bool = True) -> Callable[[Transaction], Refused | None]:
+    """What is refused before its signature is looked at: what its actor may not write any more today.
+
+    Where it does not ``takes_strangers``, that is all that keys write which did not enrol yet.
+    """
     draft = chain.ledger.blank_draft(chain.head.header.slot)
 
     def look(transaction: Transaction) -> Refused | None:
+        if not takes_strangers and draft.account(transaction.actor) is None:
+            return Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
         try:
             registry.check_quota(draft, transaction)
         except Refused as refusal:

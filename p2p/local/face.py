@@ -334,9 +334,11 @@ class LocalFace:
         return outcomes
 
     async def _submit(self, raws: tuple[bytes, ...]) -> list[Refused | None]:
-        if not self._node.engine.has_room_for_clients:
+        engine = self._node.engine
+        if not engine.has_room_for_clients:
             return [Refused(Reason.POOL_FULL, "the network is busy; submit again later")] * len(raws)
-        checked = await self._node.signatures.outcomes(raws, screen(self._node.engine.chain))
+        look = screen(engine.chain, takes_strangers=engine.takes_strangers)
+        checked = await self._node.signatures.outcomes(raws, look)
         good = tuple(item for item in checked if not isinstance(item, Refused))
         effects = await self._node.ask(Submitted(good))
         answers = iter(next(effect.outcomes for effect in effects if isinstance(effect, Outcomes)))

@@ -55,7 +55,7 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     yield "transactions in the pool", len(pool), 2 * mempool.MAX_TRANSACTIONS
     yield "bytes in the pool", pool.bytes, 2 * mempool.MAX_BYTES
     yield "transactions of one actor", max(map(len, pool._by_actor.values()), default=0), mempool.MAX_PER_ACTOR
-    yield "transactions of strangers", pool._stranger_count, mempool.MAX_FROM_STRANGERS
+    yield "transactions of strangers", pool.strangers, mempool.MAX_FROM_STRANGERS
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)
     yield "age in blocks of a pooled transaction", age, mempool.MAX_AGE_BLOCKS + 4 * headway.EXPIRE_EVERY_BLOCKS

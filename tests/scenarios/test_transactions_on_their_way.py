@@ -202,8 +202,8 @@ def test_what_no_block_ever_takes_keeps_nobody_out(crowd: int, monkeypatch: pyte
     # when others go on, at every node, also at one that makes no blocks, while the crowd never tires
     for _ in range(6):
         plot()
-        for host in range(5):
-            assert reasons(world.submit(host, [traffic.next() for _ in range(8)])) == [None] * 8
+        for number in range(5):
+            assert reasons(world.submit(number, [traffic.next() for _ in range(8)])) == [None] * 8
         world.run(1)
     world.run(6)
 
@@ -231,6 +231,20 @@ def test_what_no_block_ever_takes_does_not_count_as_what_waits() -> None:
     # when a slot has passed, then every node has room again, also for what its peers pass on
     world.run(1)
     assert all(host.engine.has_room_for_clients and host.engine.has_room_for_peers for host in world.hosts)
+
+
+def test_strangers_without_end_keep_no_member_out() -> None:
+    # given a network that takes what fills eight small blocks, and more keys than that which want to enrol
+    world = World(4, seed=78)
+    for host in world.hosts:
+        host.engine.throttle.limit = 16
+        gossip(host, [Actor(world.genesis, 10_000 + number).sign(Enrol()) for number in range(300)])
+    # then no more of them are looked at, and members have room
+    assert all(host.engine.has_room_for_clients and host.engine.has_room_for_peers for host in world.hosts)
+    assert not any(host.engine.takes_strangers for host in world.hosts)
+    # until blocks have taken them
+    world.run(60)
+    assert all(host.engine.takes_strangers for host in world.hosts)
 
 
 def test_a_full_mempool_takes_back_what_a_lost_branch_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ def check_pool(pool: Mempool) -> None:
     assert all(map(len, queues.values())), "an actor of whom nothing waits"
     held = {(actor, nonce): item for actor, queue in queues.items() for nonce, item in queue.by_nonce.items()}
     assert held == {(item.actor, item.nonce): item for item in waiting}
-    assert pool._stranger_count == sum(len(queue) for queue in queues.values() if queue.is_strangers)
+    assert pool.strangers == sum(len(queue) for queue in queues.values() if queue.is_strangers)
     able = [item.actor for item in pool.candidates()]
     assert pool.ready == len(able)
-    assert pool.expected == sum(actor not in pool._held_up for actor in able)
+    assert pool.expected == sum(not (actor in pool._held_up or queues[actor].is_strangers) for actor in able)
     assert {actor for actor, queue in queues.items() if queue.is_held_up} == pool._held_up.keys() & queues.keys()

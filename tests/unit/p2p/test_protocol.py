@@ -21,7 +21,7 @@ from chain.consensus.statements import NO_TAG
 from chain.content.actions import Enrol, Rate
 from chain.content.blocks import MAX_BLOCK_TRANSACTIONS, Block, encode_block, heading_of
 from chain.content.genesis import Genesis
-from chain.content.transactions import VerifiedTransaction
+from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.disk.bodies import Missing
 from chain.protocol import serving
 from chain.protocol.admission import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
@@ -98,7 +98,7 @@ class FakeNode:
         self.proof_size = 1
         self.standing = Status(bytes(32), 0, 0, 0)
         self.time_ms = genesis.slot_start_ms(SLOT)
-        self.has_room = True
+        self.has_room = self.takes_strangers = True
 
     def now_ms(self) -> int:
         return self.time_ms
@@ -324,6 +324,18 @@ async def test_a_full_node_does_not_even_read_what_is_passed_on(caplog: pytest.L
         victim.node.has_room = True
         await peer.say(TRANSACTIONS, RawItems((sent[0].raw,)).encode())
         await until(lambda: victim.events(TransactionsReceived))
+
+
+async def test_where_too_many_strangers_wait_no_more_of_their_signatures_are_looked_at() -> None:
+    sent = enrolments(2)
+    async with party(1) as victim, rogue(9, victim) as peer:
+        victim.node.takes_strangers = False
+        member = sign_transaction(secret(1), NETWORK.id, 0, 100, Enrol())  # validators have accounts
+        await peer.say(TRANSACTIONS, RawItems((spoilt(sent[0].raw), member.raw, sent[1].raw)).encode())
+        await until(lambda: victim.events(TransactionsReceived))
+        (event,) = victim.events(TransactionsReceived)
+        assert event.batch.transactions == (member,)
+        assert victim.score(peer.peer_id) == 0
 
 
 @pytest.mark.parametrize("case", sorted(hostile_batches()))
