@@ -148,10 +148,12 @@ class PagedStore(Store):
         return value
 
     def keys(self) -> Iterator[bytes]:
-        """The keys of all entries, ascending.  Raises :class:`OperatorError` where the tree counts others."""
+        """The keys of all entries, ascending.  Raises :class:`OperatorError` where the tree has others."""
         changed, seen = self._changed.changed, 0
         fresh = sorted(key for key, value in changed.items() if value is not None)
         for key in merge(fresh, (key for key in self._keys_on_disk() if key not in changed)):
+            if key not in self.entries:
+                raise self._rows.damaged(f"the entry {key.hex()[:24]} is not in the state's tree")
             yield key
             seen += 1
         if seen != self.count:

@@ -77,10 +77,11 @@ class Workload:
 
     def offer(self, number: int, count: int) -> None:
         """Honest clients offer so many transactions to a running node."""
-        up = self._up()
-        for _ in range(count if up else 0):
-            node = up[number % len(up)]
-            self._offer(node, self._traffic.draw(node))
+        for _ in range(count):
+            up = self._up()  # one may die of what it was offered, or of what it reads for that
+            if up:
+                node = up[number % len(up)]
+                self._offer(node, self._traffic.draw(node))
 
     def do_mischief(self) -> None:
         """Somebody offers what is not valid."""

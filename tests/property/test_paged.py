@@ -261,6 +261,19 @@ def test_a_deadline_that_is_not_that_of_its_entry_is_damage() -> None:
                 list(twins.disk.due(slot))
 
 
+def test_a_bit_that_flipped_in_a_key_is_damage_and_no_entry_that_is_missing() -> None:
+    keys = [marker_key(number.to_bytes(32, "big")) for number in range(4)]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        twins = Twins(connection)
+        twins.block({key: Marker(30) for key in keys})
+        twins.end()
+        flipped = bytes([keys[2][0], keys[2][1] ^ 64]) + keys[2][2:]
+        connection.execute("UPDATE state SET key = ? WHERE key = ?", (flipped, keys[2]))
+        store = PagedStore(twins.rows, twins.disk.count)
+        with pytest.raises(OperatorError, match="is not in the state's tree"):
+            sorted(store.entries)
+
+
 def test_a_bit_that_flipped_in_a_stored_page_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte of each page, with what seals it: whoever is only looked up under that page is not believed."""
     monkeypatch.setattr(paged, "FEW_ENTRIES", 0)

@@ -15,6 +15,7 @@ from scripts.simulation.argued import ARGUED
 from scripts.simulation.effects import Effects
 from scripts.simulation.everyrule import FILES, Verdict, document, drawn, kind_of
 from scripts.simulation.history import History, run_history
+from scripts.simulation.node import SimulatedNode
 from scripts.simulation.settings import Settings
 from scripts.simulation.workload import Workload
 from scripts.simulation.world import secret
@@ -62,6 +63,23 @@ def test_a_crash_of_a_node_is_told_from_one_of_the_simulator(
     assert outcome.violation.startswith("node" if is_of_a_node else "the simulator")
     assert "crashes: KeyError" in outcome.violation
     assert outcome.is_damage == is_of_a_node
+
+
+def test_clients_turn_to_another_node_where_theirs_dies_of_what_they_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = History(QUIETLY, 0).world
+    for node in world.nodes:
+        world.checks.watch(node)
+        node.start()
+    asked = []
+
+    def draw(node: SimulatedNode) -> None:
+        assert node.is_up
+        asked.append(node)
+        node.crash()
+
+    monkeypatch.setattr(world.workload._traffic, "draw", draw)
+    world.workload.offer(1, 9)
+    assert sorted(node.name for node in asked) == sorted(node.name for node in world.honest)
 
 
 # ------------------------------------------------------------------------------------------------- every single rule
