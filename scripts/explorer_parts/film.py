@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -20,12 +21,14 @@ COLOURS = 64
 #: What is done before which frame.
 ACTS = {4: "cut", 24: "heal"}
 FRAMES = 40
+_PRINTED = re.compile(r"/[\w-]{16,64}$")
+"""What the address ends with that leads to the switches: their token."""
 _SWITCHES = "document.querySelectorAll('button[data-key]').length > 3"
 
 
 async def take_film(url: str, folder: Path) -> Path:
     """Write it.  Raises :class:`OperatorError` without a browser, or where the page is not that of a testnet."""
-    if "#testnet=" not in url:
+    if not _PRINTED.search(url):
         raise OperatorError("a film needs the whole address that `testnet.py --explorer` prints, up to its end")
     async with browsing() as browser:
         page = await browser.page()

@@ -136,6 +136,8 @@ class NodeProcess:
             return False
         if status["did"] != found.did:
             return False
+        if self.process is not None and found.pid != self.process.pid:
+            await self._let_go()  # whoever started this one ends it
         self._url, self._pid, self.ended = found.http, found.pid, None
         self.status = self.last = status
         self._last_seq = 0
@@ -155,6 +157,17 @@ class NodeProcess:
         self.cpu_s_when_ready = 0.0
         self._rates.clear()
         self.deaths += 1
+
+    async def _let_go(self) -> None:
+        """Forget a process of ours that has ended."""
+        process, self.process = self.process, None
+        if process is not None and process.stdin is not None:
+            await process.stdin.aclose()
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether it is up, and not ours to stop: somebody started it by hand."""
+        return self.is_live and self.process is None
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if it takes too long."""

@@ -189,6 +189,10 @@ class Testnet:
             nursery.cancel_scope.cancel()
 
     async def _stop_all(self) -> None:
+        self._note("stopping the nodes" + ("; Ctrl-C again kills them" if self.interrupted else ""))
+        for node in self.nodes:
+            if node.is_anothers:
+                self._note(f"{node.name} was started by hand and goes on")
         self.load.stop()  # first, so that each node is the last on its database and folds its log into it
         async with trio.open_nursery() as nursery:
             for node in self.nodes:
@@ -285,7 +289,7 @@ class Testnet:
                 if await self._is_started(node):
                     return True
             if not node.is_live and await node.adopt(self.client, None, _unix_ms()):
-                self._note(f"{node.name} is back, started by hand")
+                self._note(f"{node.name} is back" + (", started by hand" if node.is_anothers else ""))
             await trio.sleep(STATUS_EVERY_S)
 
     async def _act(self) -> None:
@@ -312,6 +316,8 @@ class Testnet:
             case "stop" if node.process is not None and node.process.poll() is None:
                 node.process.terminate()
                 return f"{node.name} stops"
+            case "stop" if node.is_anothers:
+                return f"{node.name} was started by hand; stop it where that was, or by its pid, {node.pid}"
             case "cut" if node.is_live:
                 others = [other.last["peer_id"] for other in self.nodes if other.last and other is not node]
                 await self.client.cut_off(node.url, others)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlencode
 
 import trio
 
 from scripts.lab_parts.server import is_installed, serving
-from scripts.testnet_parts.nodes import NodeProcess
 from scripts.testnet_parts.run import STATUS_EVERY_S, Testnet
 from scripts.testnet_parts.switches import serve_switches
 from scripts.testnet_parts.view import View
@@ -43,13 +42,13 @@ async def _show(view: View, testnet: Testnet, lab: str | None) -> None:
         nursery.start_soon(view.watch, testnet)
         while any(node.last is None for node in testnet.nodes):
             await trio.sleep(STATUS_EVERY_S)
-        address = address_of(testnet.nodes) + await nursery.start(serve_switches, testnet, lab)
+        address = await nursery.start(serve_switches, testnet, lab)
         view.note(f"explorer: {address}")
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and has_windows():
             await trio.to_thread.run_sync(webbrowser.open, address)
 
 
-def address_of(nodes: Sequence[NodeProcess]) -> str:
-    """The page of the first node that is up; it asks the others, and compares what they call final."""
-    first, *others = [node.url for node in nodes if node.is_live]
-    return f"{first}/" + (f"?{urlencode([('node', url) for url in others], safe=':/')}" if others else "")
+def has_windows() -> bool:
+    """Whether a browser has somewhere to open a window: without one, Python starts a browser in the terminal."""
+    is_there = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    return is_there or sys.platform in ("darwin", "win32")

@@ -1,22 +1,25 @@
 """The switches of a running testnet over HTTP, for its page: stop and start a node, cut it off and heal it.
 
 No node has them: ``testnet.py`` serves them beside its nodes, on loopback, for as long as it runs.  Whoever uses them
-shows a token, which is in the part of the printed address that a browser keeps to itself; it is sent in a header, so
-that no page of another site can make a browser send it, and pages from elsewhere than loopback are turned away.
+shows a token in a header, so that no page of another site can make a browser send it, and pages from elsewhere than
+loopback are turned away.  The printed address holds the token and leads to the page of a node that is up; there it is
+in the part of the address that a browser keeps to itself, so no node sees it.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import partial
 from hmac import compare_digest
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import trio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from chain.base.errors import OperatorError
@@ -42,16 +45,22 @@ async def serve_switches(
 ) -> None:
     """Serve until cancelled; the page is told where the ``lab`` is.
 
-    Reports what the page's address ends with, from which the page knows of the switches.
+    Reports the address that leads to the page, short enough for a line of a terminal.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     async with trio.open_nursery() as nursery:
         url = await nursery.start(partial(serve_app, build_switches(testnet, token, lab), "127.0.0.1:0"))
-        task_status.started(f"#testnet={url}/{token}")
+        task_status.started(f"{url}/{token}")
 
 
 def build_switches(testnet: Testnet, token: str, lab: str | None = None) -> Starlette:
-    """What is asked and done; each request shows the ``token``."""
+    """What is asked and done; each request shows the ``token``.  Under ``/token`` is the way to the page."""
+
+    async def page(request: Request) -> Response:
+        if not compare_digest(request.path_params["token"].encode(), token.encode()):
+            raise Problem(404, "testnet.py printed another address")
+        here = f"http://127.0.0.1:{request.url.port}"
+        return RedirectResponse(f"{page_of(testnet.nodes)}#testnet={here}/{token}", headers={"cache-control": "no-store"})
 
     async def nodes(request: Request) -> Response:
         _admit(request, token)
@@ -63,10 +72,19 @@ def build_switches(testnet: Testnet, token: str, lab: str | None = None) -> Star
         return JSONResponse({"done": await testnet.do(what)})
 
     return Starlette(
-        routes=[Route("/nodes", nodes), Route("/nodes/{node}/{kind}", act, methods=["POST"])],
+        routes=[Route("/nodes", nodes), Route("/nodes/{node}/{kind}", act, methods=["POST"]), Route("/{token}", page)],
         exception_handlers={Problem: _problem, OperatorError: _refused},
         middleware=[Middleware(Door, origins=_PAGES)],
     )
+
+
+def page_of(nodes: Sequence[NodeProcess]) -> str:
+    """The page of the first node that is up; it asks the others, and compares what they call final."""
+    live = [node.url for node in nodes if node.is_live]
+    if not live:
+        raise Problem(503, "no node is up")
+    first, *others = live
+    return f"{first}/" + (f"?{urlencode([('node', url) for url in others], safe=':/')}" if others else "")
 
 
 def _admit(request: Request, token: str) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from scripts.testnet_parts.acts import Act
+from scripts.testnet_parts.showing import has_windows
 from scripts.testnet_parts.switches import build_switches
 from tests.support.switched import TOKEN, FakeTestnet
 
@@ -63,3 +64,32 @@ async def test_what_cannot_be_done_is_said(path: str) -> None:
 
 async def test_a_link_alone_turns_none() -> None:
     assert (await ask(FakeTestnet(), "GET", "/nodes/node0/stop", **SHOWN)).status_code == 405
+
+
+async def test_the_printed_address_leads_to_the_page_of_a_node_that_is_up() -> None:
+    testnet = FakeTestnet()
+    answer = await ask(testnet, "GET", f"/{TOKEN}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (307, "no-store")
+    assert answer.headers["location"] == f"http://127.0.0.1:1/#testnet={URL}/{TOKEN}"
+    testnet.nodes[1].is_live, testnet.nodes[1].url = True, "http://127.0.0.1:2"
+    there = (await ask(testnet, "GET", f"/{TOKEN}")).headers["location"]
+    assert there == f"http://127.0.0.1:1/?node=http://127.0.0.1:2#testnet={URL}/{TOKEN}"
+    testnet.nodes[0].is_live = False
+    assert (await ask(testnet, "GET", f"/{TOKEN}")).headers["location"].startswith("http://127.0.0.1:2/#")
+    testnet.nodes[1].is_live = False
+    assert (await ask(testnet, "GET", f"/{TOKEN}")).status_code == 503
+
+
+@pytest.mark.parametrize("token", ["wrong", "\N{SNOWMAN}", TOKEN[:-1]])
+async def test_another_address_leads_nowhere(token: str) -> None:
+    assert (await ask(FakeTestnet(), "GET", f"/{token}")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"])
+def test_a_browser_opens_only_where_there_are_windows(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    for each in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(each, raising=False)
+    assert not has_windows()
+    monkeypatch.setenv(name, ":0")
+    assert has_windows()
