@@ -19,11 +19,11 @@ _INTRODUCTION = """\
 A manifest is a TOML file that describes a network, what happens to it and what must hold all the same. Two runners
 carry it out:
 
-    .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests/cut.toml       real processes, without root
-    .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests                all six in turn, and a table
-    .uv/bin/uv run scripts/simulate.py --manifest scripts/manifests/cut.toml      the simulator, in seconds
-    .uv/bin/uv run scripts/simulate.py --manifest random:7                        drawn from a seed, for either
-    .uv/bin/uv run scripts/manifest.py random:7 > seven.toml                      the same to look at, change and keep
+    .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests/cut.toml       # real processes, without root
+    .uv/bin/uv run scripts/testnet.py --manifest scripts/manifests                # all six in turn, and a table
+    .uv/bin/uv run scripts/simulate.py --manifest scripts/manifests/cut.toml      # the simulator, in seconds
+    .uv/bin/uv run scripts/simulate.py --manifest random:7                        # drawn from a seed, for either
+    .uv/bin/uv run scripts/manifest.py random:7 > seven.toml                      # the same to look at, change and keep
 
 Each prints a row for each assertion, with what was seen, and ends with 1 where one does not hold.
 `scripts/manifest.py FILE` says whether a manifest makes sense: it is refused, in a sentence with its line, where it

@@ -15,6 +15,10 @@ PAGES = sorted(
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?<![\w/])\b((?:scripts/)?[a-z_]+\.py)\b")
+# A line to type, what a shell would not take for a remark behind it, and a command that a clone does not find.
+TYPED = re.compile(r" {4}(?:\S*\.py|goodfaith|\S*/uv|uv|python3?|npm|node|bash|kill|pytest) (?! )")
+REMARK = re.compile(r"\S {2,}[^#\s]")
+UNPREFIXED = re.compile(r" {4}(?:uv |node\.py|scripts/)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # Long enough to say what it is for and how to try it; the rest is one link away.
 MAX_README_WORDS = 1_200
@@ -57,3 +61,10 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "scripts/docs/README.md").read_text("utf-8")
     pages = {page.name for page in (ROOT / "scripts/docs").glob("*.md")} - {"README.md"}
     assert {page for page in pages if f"({page})" not in index} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_command_can_be_pasted_with_its_remark(page: Path) -> None:
+    typed = [line for line in page.read_text("utf-8").splitlines() if TYPED.match(line)]
+    assert [line for line in typed if REMARK.search(line)] == []
+    assert [line for line in typed if UNPREFIXED.match(line)] == []
