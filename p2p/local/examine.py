@@ -27,7 +27,7 @@ from chain.disk.postgres import open_database
 from chain.disk.reader import Reader
 from p2p.client import PEERS, STATUS, Announced, Client, NodeAway, NodeStatus, PeerTable, announced
 from p2p.local.config import HomeConfig, place_of, read_config, split_http
-from p2p.local.home import is_in_use
+from p2p.local.home import MAKE_ONE, is_in_use
 from p2p.local.keyfile import is_encrypted, read_key
 from p2p.local.passphrase import Passphrase
 from p2p.local.whole import require_no_testnet
@@ -82,7 +82,7 @@ def examine(path: Path, passphrase: Passphrase) -> tuple[Case, list[Finding]]:
     """Look at everything on this machine."""
     case = Case(path)
     if not path.is_dir():
-        remedy = "name the node's folder with --home, or make one: `python node.py init -h` says how"
+        remedy = f"name the node's folder with --home, or {MAKE_ONE}"
         return case, [Finding("home", False, f"there is no folder {path}", remedy)]
     _, finding = _attempt("home", lambda: require_no_testnet(path), lambda _: "")
     if not finding.is_fine:

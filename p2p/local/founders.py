@@ -67,7 +67,11 @@ def _new(plan: Path, name: str, start: str, policy: str, slot_ms: int, tolerates
     except Mistake as mistake:
         raise OperatorError(f"the plan's {mistake}") from mistake
     write_plan(plan, made, clocks.wall_ms())
-    _say(*_terms(made), f"send {plan} to every founder; each of them, you too, types", _join_line(plan))
+    _say(
+        *_terms(made),
+        f"send {plan} to every founder; each of them, you too, types, with names of its own,",
+        _join_line(plan),
+    )
 
 
 @genesis_commands.command("join")
@@ -106,6 +110,8 @@ def _join(
         *_rows([made]),
         f"{entry} is your consent to this; send it to the other founders",
         f"{home / 'key'} is your validator's key; keep it, and show it to nobody",
+        "with the entries of all, see what they make:",
+        f"    python node.py genesis show {pasted(plan)} {pasted(entry)} …",
     )
 
 
@@ -228,7 +234,7 @@ def readiness(home: Path, genesis: Genesis, *, may_have_signed: bool) -> str:
 
 def _join_line(plan: Path) -> str:
     return (
-        f"    python node.py genesis join {shlex.quote(plan.name)} my-entry.json \\\n"
+        f"    python node.py genesis join {shlex.quote(plan.name)} YOURS.json \\\n"
         '        --organisation "…" --address /ip4/…/tcp/4001'
     )
 

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ from p2p.local.whole import require_no_testnet, whole_folder
 
 # What makes a home, the key last: without it a folder is none.
 _FILES = ("genesis.json", "config.toml", DATABASE, "key")
+MAKE_ONE = "make one: `python node.py init -h` says how"
+"""What whoever has no home is told."""
 PEER_BOOK = "peers.json"
 # Beside the database, for the day it is lost: the home remembers what it gave away.
 EXPORTED = "exported.json"
@@ -151,7 +152,7 @@ def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:
     require_no_testnet(path)
     if not any((path / name).exists() for name in _FILES):
         what = "is not a home" if path.is_dir() else "does not exist"
-        raise OperatorError(f"{path} {what}; make a home with `python node.py init --home {shlex.quote(str(path))}`")
+        raise OperatorError(f"{path} {what}; name a node's folder with --home, or {MAKE_ONE}")
     genesis, config = load_genesis(path / "genesis.json"), read_config(path / "config.toml")
     return Home(path, genesis, read_key(path / "key", passphrase), config)
 

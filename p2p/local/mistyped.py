@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -11,6 +12,8 @@ from click.core import ParameterSource
 
 # A mistake about a value begins with it, quoted unless it is a number; a path has its kind before it.
 _VALUE = re.compile(r"(?:\w+ )?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|-?[\d.]+) (.*?)\.?", re.DOTALL)
+# Of what is more than a command takes, so many characters are said again.
+MOST_ECHOED = 60
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
@@ -31,7 +34,7 @@ def told(mistake: click.UsageError, program: str) -> str:
         case click.BadOptionUsage(option_name=name):
             return f"{name} needs a value after it; -h in its place says which"
     if extra := _EXTRA.fullmatch(mistake.message):
-        return f"{extra[1]!r} is more than this command takes; {listed} shows what that is"
+        return f"{shorten(extra[1], MOST_ECHOED, placeholder=' …')!r} is more than this command takes; {listed} shows what that is"
     return f"{mistake.format_message().rstrip('.')}; see {listed}"
 
 

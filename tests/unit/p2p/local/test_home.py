@@ -111,9 +111,9 @@ def test_a_missing_file_is_named_with_its_remedy(home: Path, missing: str) -> No
 
 
 def test_a_missing_home_is_named_with_its_remedy(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"does not exist; make a home with `python node\.py init --home"):
+    with pytest.raises(OperatorError, match=r"does not exist; .* make one: `python node\.py init -h` says how"):
         load_home(tmp_path / "nowhere")
-    with pytest.raises(OperatorError, match=r"is not a home; make a home with `python node\.py init --home"):
+    with pytest.raises(OperatorError, match=r"is not a home; .* make one: `python node\.py init -h` says how"):
         load_home(tmp_path)
 
 
