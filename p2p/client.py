@@ -270,7 +270,9 @@ def _failures(url: str) -> Iterator[None]:
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError) as error:
         raise OperatorError(f"{url!r} is not the URL of a node; write it like http://127.0.0.1:4080") from error
     except httpx.HTTPError as error:
-        raise NodeAway(f"no node answers at {url}; start it with `python node.py run`, or name another") from error
+        raise NodeAway(
+            f"no node answers at {url}; start it with `python node.py run`, or name another with --node"
+        ) from error
 
 
 def _read(url: str, question: Query[T], reply: httpx.Response) -> T:

@@ -51,7 +51,12 @@ _Carried = TypeVar("_Carried")
 
 def named_policy(text: str) -> Policy:
     """The policy in the file of this name, or else the one that ships under it.  Raises :class:`OperatorError`."""
-    return load_policy(Path(text)) if Path(text).is_file() else shipped_policy(text)
+    file = Path(text)
+    if file.is_file():
+        return load_policy(file)
+    if file.suffix == ".toml" or file.name != text:
+        raise OperatorError(f"there is no file {text}; name that of a policy, or a policy that ships with Goodfaith")
+    return shipped_policy(text)
 
 
 def write_plan(file: Path, plan: Plan, now_ms: int) -> None:

@@ -34,7 +34,8 @@ def told(mistake: click.UsageError, program: str) -> str:
         case click.BadOptionUsage(option_name=name):
             return f"{name} needs a value after it; -h in its place says which"
     if extra := _EXTRA.fullmatch(mistake.message):
-        return f"{shorten(extra[1], MOST_ECHOED, placeholder=' …')!r} is more than this command takes; {listed} shows what that is"
+        echoed = shorten(extra[1], MOST_ECHOED, placeholder=" …")
+        return f"{echoed!r} is more than this command takes; {listed} shows what that is"
     return f"{mistake.format_message().rstrip('.')}; see {listed}"
 
 

@@ -41,7 +41,7 @@ def whole_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
             _clear(path, names)
         taken = next((name for name in names if (path / name).exists()), None)
         if taken is not None:
-            raise OperatorError(f"{path} is a home already; choose another folder or remove it")
+            raise OperatorError(f"{path} is a home already; choose another folder")
         draft = path / DRAFT
         try:
             with _written(path):

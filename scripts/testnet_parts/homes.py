@@ -143,6 +143,8 @@ def shape_of(path: Path) -> Shape:
         if document.pop("format") != FORMAT:
             raise OperatorError(f"{path / SHAPE} is of another version; start with a fresh home")
         return Shape(**{**document, "seed": bytes.fromhex(document["seed"])})
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OperatorError(f"{path} holds no testnet; name the folder that it said when it started") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OperatorError(f"{path / SHAPE} cannot be read; start with a fresh home") from error
 

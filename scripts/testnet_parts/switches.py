@@ -60,7 +60,9 @@ def build_switches(testnet: Testnet, token: str, lab: str | None = None) -> Star
         if not compare_digest(request.path_params["token"].encode(), token.encode()):
             raise Problem(404, "testnet.py printed another address")
         here = f"http://127.0.0.1:{request.url.port}"
-        return RedirectResponse(f"{page_of(testnet.nodes)}#testnet={here}/{token}", headers={"cache-control": "no-store"})
+        return RedirectResponse(
+            f"{page_of(testnet.nodes)}#testnet={here}/{token}", headers={"cache-control": "no-store"}
+        )
 
     async def nodes(request: Request) -> Response:
         _admit(request, token)

@@ -91,7 +91,7 @@ def test_a_story_is_told_once(capsys: pytest.CaptureFixture[str], tmp_path: Path
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--policy", "nowhere.toml"), "no policy is called 'nowhere.toml'; choose from licences"),
+        (("--policy", "nowhere.toml"), "there is no file nowhere.toml; name that of a policy, or"),
         (("--scenario", "suppliers", "--policy", "licences"), "each name a policy; give one of them"),
         (("--scenario", "municipal", "--policy", "licences"), "--scenario municipal has its own policy"),
         (("--policy", "suppliers", "--limit", "3"), "a story has none, leave them out"),

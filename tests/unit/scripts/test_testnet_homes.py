@@ -15,7 +15,7 @@ from chain.base.errors import OperatorError
 from p2p.local.home import create_home, load_home
 from p2p.local.whole import DRAFT
 from scripts.replay import node_seed
-from scripts.testnet_parts.homes import free_ports, open_testnet
+from scripts.testnet_parts.homes import free_ports, open_testnet, shape_of
 from scripts.testnet_parts.shape import Wanted
 
 SMALL = Wanted(nodes=2, observers=1, slot_ms=300)
@@ -81,6 +81,12 @@ def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "testnet.json").write_text(text, encoding="ascii")
     with pytest.raises(OperatorError, match=r"testnet\.json cannot be read"):
         open_testnet(tmp_path, ANY)
+
+
+def test_a_folder_without_a_testnet_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(OperatorError, match=f"{folder} holds no testnet; name the folder that it said"):
+            shape_of(folder)
 
 
 def test_a_description_of_another_version_is_refused(tmp_path: Path) -> None:

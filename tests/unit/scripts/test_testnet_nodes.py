@@ -14,7 +14,6 @@ import trio
 from p2p.client import Announced, AsyncClient, NodeStatus
 from scripts.testnet_parts.nodes import NodeProcess
 
-
 DID = "did:key:z"
 STATUS = dict.fromkeys(NodeStatus.__annotations__, 0) | {"did": DID}
 

@@ -101,7 +101,8 @@ MISTYPED = {
     "one x": "--slots is missing; give a whole number from 1 to 31,000, as `p one -h` shows",
     "two": "VERDICT is missing; give strike or uphold, as `p two -h` shows",
     "two none": "VERDICT takes strike or uphold, not 'none'",
-    "two strike uphold " + "and so on " * 9: "'uphold and so on and so on and so on and so on and so on …' is more than this "
+    "two strike uphold "
+    + "and so on " * 9: "'uphold and so on and so on and so on and so on and so on …' is more than this "
     "command takes; `p two -h` shows what that is",
     "two strike uphold 3": "'uphold 3' is more than this command takes; `p two -h` shows what that is",
     "two strike --seeds 5..1": "--seeds: there is no seed in this range",

@@ -211,5 +211,8 @@ def test_a_policy_is_a_file_or_one_that_ships(tmp_path: Path) -> None:
     copy = tmp_path / "own.toml"
     copy.write_bytes(source.read_bytes())
     assert named_policy(str(copy)) == named_policy("municipal")
-    with pytest.raises(OperatorError, match="no policy is called"):
+    with pytest.raises(OperatorError, match="no policy is called 'own'; choose from licences"):
         named_policy("own")
+    for absent in ("absent.toml", str(tmp_path / "absent")):
+        with pytest.raises(OperatorError, match=f"there is no file {absent}; name that of a policy, or"):
+            named_policy(absent)
