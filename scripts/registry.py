@@ -51,6 +51,10 @@ from scripts.registry_parts.session import Session, keyed, read_key_file, sends
 from scripts.registry_parts.voices import rate, rating, receipt
 
 _key_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+# What is open about a key, and what waits for its ruling; on a narrow terminal the date stays longer than these.
+OPEN = ("number", "category", "points", "status", "waits_for", "until", "issuer")
+TO_RULE = ("member", "number", "category", "points", "status", "until", "issuer")
+SPARED = ("points", "issuer", "status")
 _number = click.argument("number", type=click.IntRange(0, 2**32 - 1))
 
 
@@ -166,12 +170,10 @@ def status(session: Session, as_json: bool) -> None:
     table("", ("field", "value"), list(facts.items()))
     click.echo()
     if matters:
-        columns = ("number", "category", "points", "status", "waits_for", "until", "issuer")
-        table("Open matters about this key", columns, [[row[name] for name in columns] for row in matters], ("points",))
+        table("Open matters about this key", OPEN, [[row[name] for name in OPEN] for row in matters], SPARED)
         click.echo()
     if rulings:
-        columns = ("member", "number", "category", "points", "status", "until", "issuer")
-        table("The lot fell on this key to rule", columns, [[row[name] for name in columns] for row in rulings])
+        table("The lot fell on this key to rule", TO_RULE, [[row[name] for name in TO_RULE] for row in rulings], SPARED)
         click.echo()
     table("", ("it may now",), [(line,) for line in may] or [("nothing: use the key that it moved to",)])
 

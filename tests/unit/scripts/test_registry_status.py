@@ -17,7 +17,9 @@ from chain.register.entries import Record
 from chain.register.statekeys import RECORDS
 from p2p.local.keyfile import write_key
 from scripts import console
+from scripts.registry import OPEN, SPARED, TO_RULE
 from scripts.registry_parts.listing import who_acts
+from scripts.tables import lay_out
 from tests.support.client import run_client
 from tests.support.pool_node import PoolNode
 from tests.support.world import secret
@@ -53,6 +55,23 @@ def test_open_matters_are_shown_with_the_date_until_which_somebody_has_to_act(tm
     shown = run_client(*options, transport=node.transport).stdout
     assert "Open matters about this key" in shown
     assert matter["until"] in shown
+
+
+@pytest.mark.parametrize("columns", [OPEN, TO_RULE])
+def test_until_when_is_told_at_eighty_columns(columns: tuple[str, ...]) -> None:
+    widest = {
+        "member": "member 195 z6MkemBxLjhLv7oY…",
+        "number": "0",
+        "category": "breach of contract found by a court",
+        "points": "-1,000",
+        "status": "before three arbiters",
+        "waits_for": "the rulings of three arbiters",
+        "until": "2026-11-28 20:57 UTC",
+        "issuer": "the market of… z6MkmiLWkyVCcurU…",
+    }
+    (headings, line), left_out = lay_out(columns, [[widest[name] for name in columns]], [False] * 7, 80, SPARED)
+    assert "until" not in left_out
+    assert max(map(len, (*headings, *line))) <= 80
 
 
 def test_a_key_without_any_has_no_such_table(tmp_path: Path, node: PoolNode) -> None:
