@@ -156,6 +156,7 @@ def main(
         view.note(f"{'resuming the' if opened.is_resumed else 'a new'} testnet in {opened.path}")
         watch = partial(_show, view) if explorer else view.watch
         trio.run(_live, testnet, Until(until_final, duration), watch)
+        view.note("reading what the nodes have stored")
     report = build_report(testnet)
     if as_json:
         print_json(report)

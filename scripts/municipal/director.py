@@ -62,6 +62,7 @@ class Told:
 class Director:
     """``proposers`` are those who made a final block; ``skipped`` is what turned out to be impossible.
 
+    ``submitted`` counts what was offered, once however often it was signed; what is attempted is tried, and never sent.
     ``refused`` is what was attempted, and why it was refused, as it had to be.
     """
 
@@ -109,7 +110,9 @@ class Director:
         """What is to be submitted now: what is new, and what was offered long ago without success."""
         while self._advance():
             pass
-        return [*self._repeated(), *self._fresh()]
+        repeated, fresh = self._repeated(), self._fresh()
+        self.submitted += len(fresh)
+        return [*repeated, *fresh]
 
     def attempts(self) -> list[VerifiedTransaction]:
         """What is to be tried out, and refused; a node that is behind may be asked again."""
@@ -226,5 +229,4 @@ class Director:
         signed = sign_transaction(actor.secret, self.genesis.id, nonce, expiry_height, action)
         errand.transaction, errand.offered_slot = signed, self.paper.slot
         errand.ids.add(signed.id)
-        self.submitted += 1
         return signed

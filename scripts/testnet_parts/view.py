@@ -28,6 +28,8 @@ LINE_S = 3.0
 _BAR_COLUMNS = 40
 # The longest name of a bar, and the gaps beside it.
 _NAME_COLUMNS = 12
+# Ctrl-C leaves this behind the last line; on a line of its own it would push the table away from its place.
+_ECHO = "^C"
 
 
 #: A name, how many there are, and of how many.
@@ -107,7 +109,8 @@ def open_view(*, plain: bool) -> Iterator[View]:
 
 def frame(testnet: Testnet, width: int) -> Group:
     """The table of nodes, and how far its load is, in lines of ``width`` characters at most."""
-    return Group(*_nodes(testnet.nodes, width), _progress(testnet, width), Text(_hint(testnet), style="dim"))
+    hint = [Text(line, style="dim") for line in wrapped(_hint(testnet), width - len(_ECHO))]
+    return Group(*_nodes(testnet.nodes, width), _progress(testnet, width), *hint)
 
 
 _COLUMNS = ("node", "role", "http", "pid", "peers", "height", "finalized", "mempool", "reorgs", "tx/s", "head")

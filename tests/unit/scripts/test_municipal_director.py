@@ -96,6 +96,7 @@ def test_a_nonce_that_something_else_used_is_replaced() -> None:
     stage.block(Actor(GENESIS, 50).sign(Enrol(), expiry_height=7))
     stage.block(slots=PATIENCE_SLOTS)
     assert nonces(stage.director.offers()) == [1]
+    assert stage.director.submitted == 1
 
 
 def test_what_was_signed_twice_is_over_with_either() -> None:
@@ -120,6 +121,7 @@ def test_an_attempt_is_tried_out_until_it_is_refused_for_its_reason() -> None:
     stage.director.offers()
     assert stage.director.is_done
     assert stage.director.refused == stage.told[1:2] == ["Ann enrols: refused, this key has left"]
+    assert stage.director.submitted == 0
 
 
 def test_an_attempt_that_is_not_refused_is_told_in_the_end() -> None:

@@ -6,12 +6,18 @@ from p2p.local.commandline import launched
 
 import io
 import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from rich.console import Console
 from rich.live import Live
 
-from scripts.testnet_parts.view import LiveView
+from scripts.testnet_parts.view import LiveView, frame
+
+if TYPE_CHECKING:
+    from scripts.testnet_parts.run import Testnet
 
 COLUMNS = 40
 PATH = "/tmp/a-folder/whose/name/is/longer/than/a/line/of/this/terminal"
@@ -37,3 +43,13 @@ def test_a_path_stays_whole(text: str) -> None:
 def test_a_command_is_a_line_that_can_be_copied() -> None:
     command = f"python scripts/inspect_chain.py verify --home {PATH}"
     assert said(command) == [launched(command)]
+
+
+@pytest.mark.parametrize("words", range(1, 40))
+def test_the_last_line_has_room_for_what_ctrl_c_leaves_behind(words: int) -> None:
+    load = SimpleNamespace(bars=lambda _testnet: [], hint=lambda _testnet: "word " * words)
+    testnet = SimpleNamespace(nodes=[], live=["node0"], load=load, home=SimpleNamespace(path=Path("/tmp/net")))
+    out = io.StringIO()
+    Console(file=out, width=COLUMNS).print(frame(cast("Testnet", testnet), COLUMNS))
+    assert max(map(len, out.getvalue().splitlines())) <= COLUMNS
+    assert len(out.getvalue().splitlines()[-1] + "^C") <= COLUMNS
