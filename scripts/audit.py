@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from scripts.audit_parts.report import Audit
 
 
+# What the libraries read that take ten seconds to import: that it is not there is said before.
+_THERE = click.Path(path_type=Path, exists=True, allow_dash=True)
+
+
 def _parts() -> tuple[str, ...]:
     from scripts.audit_parts.manual import ALL, PARTS
 
@@ -37,12 +41,12 @@ def _parts() -> tuple[str, ...]:
 
 
 @command
-@click.option("--home", type=click.Path(path_type=Path), help="A node's home, or a testnet's.")
-@click.option("--ratings-csv", type=click.Path(path_type=Path), help="Ratings in the Bitcoin OTC form instead.")
+@click.option("--home", type=_THERE, help="A node's home, or a testnet's.")
+@click.option("--ratings-csv", type=_THERE, help="Ratings in the Bitcoin OTC form instead.")
 @click.option(
     "--trusted", help="Pre-trusted members, separated by commas; by default a chain's validators and authorities."
 )
-@click.option("--groups", type=click.Path(path_type=Path), help="member,group lines: are issuers biased against one?")
+@click.option("--groups", type=_THERE, help="member,group lines: are issuers biased against one?")
 @click.option("--group-by", type=click.Choice(["registrar", "tier"]), help="Ask that about groups the chain knows.")
 @click.option(
     "--window-days",
@@ -65,9 +69,7 @@ def _parts() -> tuple[str, ...]:
 @click.option(
     "--anchor", type=click.Path(path_type=Path), help="Write a report and its manifest, for `registry.py anchor`, here."
 )
-@click.option(
-    "--check", type=click.Path(path_type=Path), help="Make the report in this folder again, compare, find its anchors."
-)
+@click.option("--check", type=_THERE, help="Make the report in this folder again, compare, find its anchors.")
 def audit(
     home: Path | None,
     ratings_csv: Path | None,

@@ -70,6 +70,22 @@ def test_help_is_given_and_waits_for_nothing_heavy(program: Path) -> None:
     assert set(json.loads(heavy)) <= ({"trio", "structlog", "rich"} if program.name == "node.py" else set())
 
 
+@pytest.mark.parametrize("option", ["--home", "--ratings-csv"])
+def test_what_an_audit_is_to_read_is_missed_before_anything_heavy_is_imported(option: str) -> None:
+    code = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from scripts.audit import audit\n"
+        "try:\n"
+        f"    audit([{option!r}, 'nowhere'])\n"
+        "finally:\n"
+        f"    print(sorted({HEAVY!r} & set(sys.modules)))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (ended.returncode, ended.stdout) == (2, "[]\n")
+    assert ended.stderr == f"error: 'nowhere' does not exist; {option} takes a path that is there\n"
+
+
 @every_program
 def test_a_python_without_the_libraries_is_told_what_to_type(program: Path, tmp_path: Path) -> None:
     """-S leaves out all that is installed."""
