@@ -66,7 +66,7 @@ def open_testnet(path: Path | None, wanted: Wanted) -> TestnetHome:
     """
     if path is None:
         path = Path(tempfile.mkdtemp(prefix="goodfaith-testnet-"))
-    path = path.absolute()
+    path = path.resolve() if os.pardir in path.parts else path.absolute()  # it is shown, and copied
     if (path / SHAPE).exists():
         return _resume(path, wanted)
     try:

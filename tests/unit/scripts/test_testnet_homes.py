@@ -44,6 +44,13 @@ def test_a_home_is_resumed_with_its_keys_and_genesis(tmp_path: Path) -> None:
         assert (again.genesis.id, again.shape) == (made.genesis.id, made.shape)
 
 
+def test_a_folder_is_named_without_detours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = open_testnet(tmp_path / "net", SMALL)
+    (tmp_path / "clone").mkdir()
+    monkeypatch.chdir(tmp_path / "clone")
+    assert open_testnet(Path("../net"), ANY).path == made.path
+
+
 def test_a_story_has_a_short_day_and_an_observer_that_is_to_become_a_validator(tmp_path: Path) -> None:
     made = open_testnet(tmp_path, Wanted(4, None, None, "municipal"))
     assert made.shape.names == ["node0", "node1", "node2", "node3", "node4"]
