@@ -194,9 +194,9 @@ def _short(program: Path) -> str:
 
 def _near(path: Path) -> str:
     """The shorter of the names that it has from here and from everywhere."""
+    if os.pardir in path.parts:  # what is above a link, only the system knows: as it was typed
+        return str(path)
     whole = str(path.absolute())
-    if os.pardir in path.parts:  # what is above a link, only the system knows
-        return whole
     return min(os.path.relpath(whole), whole, key=len)
 
 

@@ -182,7 +182,7 @@ class NodeProcess:
         with trio.CancelScope(shield=True):
             code = await process.wait()
         if code and self.ended is None:
-            self.ended = f"did not stop cleanly (code {code})"
+            self.ended = f"did not stop cleanly (code {code})" if self.last else "stopped before it was ready"
         if process.stdin is not None:
             await process.stdin.aclose()
 

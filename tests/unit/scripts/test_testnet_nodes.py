@@ -55,3 +55,10 @@ async def test_a_node_that_was_killed_and_started_by_hand_is_left_to_who_started
     assert node.is_anothers
     await node.stop()
     assert (node.ended, node.is_live, node.pid) == (None, True, os.getpid())
+
+
+async def test_a_node_that_is_stopped_while_it_starts_did_nothing_wrong(tmp_path: Path) -> None:
+    node = NodeProcess(0, tmp_path, is_validator=True)
+    node.process = await trio.lowlevel.open_process([sys.executable, "-c", "import time; time.sleep(600)"])
+    await node.stop()
+    assert node.ended == "stopped before it was ready"

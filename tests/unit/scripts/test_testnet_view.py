@@ -47,9 +47,21 @@ def test_a_command_is_a_line_that_can_be_copied() -> None:
 
 @pytest.mark.parametrize("words", range(1, 40))
 def test_the_last_line_has_room_for_what_ctrl_c_leaves_behind(words: int) -> None:
-    load = SimpleNamespace(bars=lambda _testnet: [], hint=lambda _testnet: "word " * words)
-    testnet = SimpleNamespace(nodes=[], live=["node0"], load=load, home=SimpleNamespace(path=Path("/tmp/net")))
+    lines = framed("word " * words, None)
+    assert max(map(len, lines)) <= COLUMNS
+    assert len(lines[-1] + "^C") <= COLUMNS
+
+
+def test_while_no_validator_signs_it_says_why() -> None:
+    why = "its clock is 48 min past its head"
+    assert "the validators wait: its clock" in " ".join(framed("all is final", why, why))
+    assert "all is final" in " ".join(framed("all is final", why, None))
+
+
+def framed(hint: str, *silent_why: str | None) -> list[str]:
+    load = SimpleNamespace(bars=lambda _testnet: [], hint=lambda _testnet: hint)
+    live = [SimpleNamespace(is_validator=True, told={"silent_why": why}) for why in silent_why]
+    testnet = SimpleNamespace(nodes=[], live=live, load=load, home=SimpleNamespace(path=Path("/tmp/net")))
     out = io.StringIO()
     Console(file=out, width=COLUMNS).print(frame(cast("Testnet", testnet), COLUMNS))
-    assert max(map(len, out.getvalue().splitlines())) <= COLUMNS
-    assert len(out.getvalue().splitlines()[-1] + "^C") <= COLUMNS
+    return out.getvalue().splitlines()

@@ -220,6 +220,7 @@ def test_what_is_above_a_link_is_left_to_the_system(elsewhere: Path, monkeypatch
     (elsewhere / "link").symlink_to(elsewhere / "far" / "folder")
     (elsewhere / "far" / "home").touch()
     assert Path(pasted(Path("link/../home"))).exists()
+    assert pasted(Path("../two words")) == "'../two words'"
     monkeypatch.chdir(elsewhere / "link")
     assert Path(pasted(elsewhere / "far" / "home")).exists()
 
