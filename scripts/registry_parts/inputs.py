@@ -155,7 +155,8 @@ def find_category(categories: Mapping[int, _Kind], text: str) -> _Kind:
     shown = ", ".join(f"{item.code} {item.name}" for item in choice[:_MAX_SHOWN])
     more = ", …" if len(choice) > _MAX_SHOWN else ""
     what = "fits several categories" if found else "is not a category of the policy in force"
-    raise OperatorError(f"{text!r} {what}; choose from {shown or 'none: the policy knows none of this kind'}{more}")
+    choose = f"; choose from {shown}{more}" if shown else ", which knows none of this kind"
+    raise OperatorError(f"{text!r} {what}{choose}")
 
 
 def find_severity(policy: Policy, category: Category, text: str | None) -> int:

@@ -77,7 +77,7 @@ def test_no_category_or_several_is_said_with_the_choice(text: str, why: str) -> 
 
 
 def test_a_policy_without_such_categories_says_so() -> None:
-    with pytest.raises(OperatorError, match="knows none of this kind"):
+    with pytest.raises(OperatorError, match="is not a category of the policy in force, which knows none of this kind"):
         find_category(shipped_policy("marketplace").categories, "1")
 
 
