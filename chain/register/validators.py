@@ -161,9 +161,7 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     >>> begin(decided, first, height=139, batch=6).active == seats
     True
     """
-    for tag in electorate.tags:
-        if validators.tag(tag.key) != tag.tag:
-            validators = renew(validators, tag.key, tag.tag)
+    validators = _told(validators, electorate)
     if validators.change:
         change = validators.change[0]
         if electorate.start > validators.decided_height:
@@ -177,6 +175,16 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     while validators.queue and not validators.change:
         validators = _next(validators, height, batch)
     return validators
+
+
+def _told(validators: Validators, electorate: Electorate) -> Validators:
+    """The validators with the tags that a restart gave, and without those that it forgot for want of room."""
+    told = {tag.key: tag.tag for tag in electorate.tags}
+    known = dict(validators.tags)
+    tags = {**known, **told}
+    if len(tags) > MAX_TAGS:
+        tags = told
+    return validators if tags == known else validators._replace(tags=tuple(sorted(tags.items())))
 
 
 def decision(validators: Validators, electorate: Electorate, height: int) -> Decision:

@@ -14,6 +14,7 @@ from chain.consensus.electorate import (
     Electorate,
     Gate,
     Joint,
+    Tag,
     ValidatorSet,
 )
 from chain.consensus.statements import NO_TAG
@@ -377,6 +378,16 @@ def test_so_many_keys_may_lose_their_signing_states() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- storage
+
+
+def test_what_a_restart_forgot_for_want_of_room_is_forgotten_here() -> None:
+    known = tuple((number.to_bytes(32, "big"), TAG) for number in range(MAX_TAGS))
+    full = of(1)._replace(tags=known)
+    told = (*known[1:], (key(1), TAG))
+    after_restart = Electorate(1, ValidatorSet(full.voting), tags=tuple(Tag(*each, 7) for each in told))
+    begun = begin(full, after_restart, height=8, batch=BATCH)
+    assert begun.tags == tuple(sorted(told))
+    assert decision(begun, after_restart, 8) == NOTHING_DECIDED
 
 
 def test_they_are_stored_as_they_are() -> None:
