@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from chain.base.codec import U64_MAX, array, blob, encode, integer
 from chain.base.errors import Reason, Refused
 from chain.base.keys import KEY_BYTES, SIGNATURE_BYTES, SecretKey, verify
-from chain.consensus.electorate import BATCH_MAX, Tag
+from chain.consensus.electorate import BATCH_MAX, MAX_TAGS, Tag
 from chain.consensus.statements import TAG_BYTES
 from chain.consensus.votes import Votes
 
@@ -72,7 +72,8 @@ class Restart(NamedTuple):
 def restarted(votes: Votes, restart: Restart | None, tip: bytes, chain_id: bytes) -> Votes:
     """The votes after ``tip``, which were ``votes``, as the block on it begins that holds this restart, if any.
 
-    A change of validators that was under way has lapsed.  Raises :class:`Refused` (``WRONG_RESTART``,
+    A change of validators that was under way has lapsed.  Of more tags than are remembered the oldest are forgotten, of
+    keys that have no say: all that they can have said is final.  Raises :class:`Refused` (``WRONG_RESTART``,
     ``BAD_SIGNATURE``) where it is about another block, or the genesis, or not agreed.
     """
     if restart is None:
@@ -86,7 +87,8 @@ def restarted(votes: Votes, restart: Restart | None, tip: bytes, chain_id: bytes
         raise Refused(Reason.WRONG_RESTART, "not signed by more than two thirds of the weight")
     renewed = tuple(Tag(key, restart.tag(key), votes.height) for key in sorted(electorate.speakers))
     others = tuple(tag for tag in electorate.tags if tag.key not in electorate.speakers)
-    return Votes.start(replace(electorate, phase=None, tags=(*others, *renewed)), votes.batch, votes.height)
+    kept = others[max(0, len(others) + len(renewed) - MAX_TAGS) :]
+    return Votes.start(replace(electorate, phase=None, tags=(*kept, *renewed)), votes.batch, votes.height)
 
 
 def read_restart(fields: Any) -> Restart:

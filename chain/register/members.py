@@ -78,7 +78,7 @@ def rotate(draft: Draft, action: Rotate, actor: bytes) -> None:
     check_fresh(draft, action.new_key)
     # Whoever applies this counts the nonce; what was written today stays written under the new key.
     account = draft.account(actor)
-    day, used = quotas.spent(draft, account, action, identity)
+    day, used = quotas.spent(draft, actor, account, action)
     given = 0 if account is None else account.given
     draft.put(account_key(action.new_key), Account(0, identity, b"", day, used, given))
     draft.put(account_key(actor), Account(0, identity, action.new_key))

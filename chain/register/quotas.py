@@ -18,24 +18,25 @@ from chain.register.entries import REVOKED, Account, Authority, Member, Tally
 from chain.register.statekeys import authority_key, member_key, tally_key
 
 
-def limit(draft: Draft, identity: bytes) -> int:
-    """How many transactions somebody may write a day; strangers can do nothing but enrol.
+def limit(draft: Draft, actor: bytes) -> int:
+    """How many transactions a key may write a day.
 
-    Who makes blocks, and is neither a member nor an authority, writes as much as an office.
+    Who makes blocks, and is neither a member nor an authority, writes as much as an office; who was revoked, and any
+    other who is none of them, as a member.
     """
-    quotas = draft.policy.quotas
+    quotas, identity = draft.policy.quotas, draft.identity(actor)
     authority: Authority | None = draft.get(authority_key(identity))
     if authority is not None and authority.status != REVOKED:
         return quotas.office
     member: Member | None = draft.get(member_key(identity))
     if member is None:
-        return NO_LIMIT if draft.validators.seat(identity) is None else quotas.office
+        return quotas.member if draft.validators.seat(actor) is None else quotas.office
     is_fresh = draft.date_slot - member.enrolled_slot < draft.slots(quotas.fresh_days)
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
 
 
-def spent(draft: Draft, account: Account | None, action: Action, identity: bytes, ahead: int = 0) -> tuple[int, int]:
-    """``(day, used)`` of an account after one more transaction, before which ``ahead`` others wait.
+def spent(draft: Draft, actor: bytes, account: Account | None, action: Action, ahead: int = 0) -> tuple[int, int]:
+    """``(day, used)`` of the account of ``actor`` after one more transaction, before which ``ahead`` others wait.
 
     Most are far from any quota, whoever they are: who that is is looked up for the others alone.  Raises
     :class:`Refused` ``OVER_QUOTA``.
@@ -48,7 +49,7 @@ def spent(draft: Draft, account: Account | None, action: Action, identity: bytes
     today = draft.day
     if day != today:
         used = 0
-    if used + ahead >= least and used + ahead >= (most := limit(draft, identity)):
+    if used + ahead >= least and used + ahead >= (most := limit(draft, actor)):
         raise Refused(Reason.OVER_QUOTA, f"{most} transactions a day; the next day begins in slot {_tomorrow(draft)}")
     return today, used + 1
 

@@ -221,8 +221,7 @@ def _apply(draft: Draft, transaction: Transaction) -> None:
         reason = Reason.NONCE_USED if transaction.nonce < next_nonce else Reason.NONCE_GAP
         raise Refused(reason, f"nonce {transaction.nonce} where {next_nonce} is next")
     action = transaction.action
-    identity = actor if account is None else account.identity or actor
-    day, used = quotas.spent(draft, account, action, identity)
+    day, used = quotas.spent(draft, actor, account, action)
     _check_action(draft.policy, action, actor)
     given = _RULES[type(action)](draft, action, actor) or 0
     after: Account = draft.get(at) or _NOBODYS
@@ -270,7 +269,7 @@ def check_quota(draft: Draft, transaction: Transaction) -> None:
     if account is not None:
         _check_key(account)
         ahead = max(0, transaction.nonce - account.nonce)
-        quotas.spent(draft, account, transaction.action, account.identity or transaction.actor, ahead)
+        quotas.spent(draft, transaction.actor, account, transaction.action, ahead)
 
 
 @fence.look

@@ -94,7 +94,7 @@ def request(validators: Validators, change: Change, *, batch: int, height: int) 
     """Queue a change.  Raises :class:`Refused` where it does not fit what will be once the queue is empty.
 
     ``batch`` bounds the seats.  A seat that is to be jailed is jailed now, and clean up to ``height``: one offence
-    jails once.  Source: protocol 5.2.
+    jails once; and never where nobody would be left now to make blocks, whoever is to come.  Source: protocol 5.2.
     """
     if len(validators.queue) >= MAX_QUEUED and change.kind != JAIL:  # each seat is jailed once
         raise Refused(Reason.TOO_MANY_CHANGES, f"{MAX_QUEUED} changes of the validators wait already")
@@ -111,6 +111,8 @@ def request(validators: Validators, change: Change, *, batch: int, height: int) 
     if change.kind == JAIL:
         marked = tuple(_jailed(seat, height) if seat.key == change.key else seat for seat in validators.active)
         validators = validators._replace(active=marked)
+        if not _is_led(validators):
+            raise Refused(Reason.NO_VALIDATOR_LEFT, "nobody would be left to make blocks now")
     return validators._replace(queue=(*validators.queue, change))
 
 
@@ -159,9 +161,7 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     >>> begin(decided, first, height=139, batch=6).active == seats
     True
     """
-    for tag in electorate.tags:
-        if validators.tag(tag.key) != tag.tag:
-            validators = renew(validators, tag.key, tag.tag)
+    validators = _told(validators, electorate)
     if validators.change:
         change = validators.change[0]
         if electorate.start > validators.decided_height:
@@ -175,6 +175,16 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     while validators.queue and not validators.change:
         validators = _next(validators, height, batch)
     return validators
+
+
+def _told(validators: Validators, electorate: Electorate) -> Validators:
+    """The validators with the tags that a restart gave, and without those that it forgot for want of room."""
+    told = {tag.key: tag.tag for tag in electorate.tags}
+    known = dict(validators.tags)
+    tags = {**known, **told}
+    if len(tags) > MAX_TAGS:
+        tags = told
+    return validators if tags == known else validators._replace(tags=tuple(sorted(tags.items())))
 
 
 def decision(validators: Validators, electorate: Electorate, height: int) -> Decision:
@@ -200,6 +210,13 @@ def read_validators(fields: Any) -> Validators:
         tuple(map(_change, array(queue, 0, MAX_QUEUED + 2 * BATCH_MAX, "changes"))),
         tuple(map(_tag, array(tags, 0, MAX_TAGS, "tags"))),
     )
+
+
+def _is_led(validators: Validators) -> bool:
+    """Whether somebody who is not jailed makes blocks, and does so too once the change under way is in force."""
+    jailed = {seat.key for seat in validators.active if seat.is_jailed}
+    sets = (validators.voting, validators.following or validators.voting)
+    return all(any(weight and key not in jailed for key, weight in weights) for weights in sets)
 
 
 def _ahead(validators: Validators) -> Seats:

@@ -91,9 +91,9 @@ def _fresh_raters() -> Sequence[Patch]:
 def _quotas_uncounted() -> Sequence[Patch]:
     spent = quotas.spent
 
-    def without_end(draft: Draft, account: Any, *rest: Any) -> tuple[int, int]:
+    def without_end(draft: Draft, actor: bytes, account: Any, *rest: Any) -> tuple[int, int]:
         try:
-            return spent(draft, account, *rest)
+            return spent(draft, actor, account, *rest)
         except Refused:
             return draft.day, account.used + 1
 

@@ -319,6 +319,8 @@ def _most(step: Step, who: bytes) -> int:
     if office is not None and office.status != REVOKED:
         return quotas.office
     member = step.view.get(MEMBERS + who)
+    if member is None and step.view.validators.seat(step.actor) is not None:
+        return quotas.office
     is_fresh = member is not None and step.view.date_slot - member.enrolled_slot < step.slots(quotas.fresh_days)
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
 

@@ -122,6 +122,13 @@ class Council:
         claim(self._can_be(changed(seats, wish, height)), "too many validators, or none left")
         if wish.kind == JAIL and wish.key in self.seats:
             self.seats = {**self.seats, wish.key: self.seats[wish.key]._replace(is_jailed=True, clean=height)}
+        if wish.kind == JAIL:
+            jailed = {key for key, seat in self.seats.items() if seat.is_jailed}
+            now, then = (
+                {key for key, weight in each if weight} - jailed
+                for each in (self.voting, self.following or self.voting)
+            )
+            claim(now and then, "nobody is left who makes blocks")
         self.waiting.append(wish)
 
     def punish(self, key: bytes, last_height: int, height: int) -> None:

@@ -40,7 +40,7 @@ class People(Enrolments):
         return self.slot // self._days(1)
 
     def _count_quota(self, row: Row, actor: bytes, who: bytes) -> None:
-        most, quotas = self._quota(who), self.policy["quotas"]
+        most, quotas = self._quota(actor, who), self.policy["quotas"]
         answers = row["kind"] in FREE or (row["kind"] in ("repair", "annul") and row["step"] > 1)
         answers = answers or (row["kind"] == "attest" and not row["digest"])
         if answers or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
@@ -50,12 +50,12 @@ class People(Enrolments):
         claim(used < most, "more in one day than a quota allows")
         self.written[actor] = self._today, used + 1
 
-    def _quota(self, who: bytes) -> int:
+    def _quota(self, actor: bytes, who: bytes) -> int:
         quotas = self.policy["quotas"]
         if who in self.offices and self.offices[who].status != REVOKED:
             return int(quotas["office"])
         if who not in self.enrolled:
-            return int(quotas["office"]) if self.council.has(who) else UNLIMITED
+            return int(quotas["office" if self.council.has(actor) else "member"])
         age = self.date - self.consents[who][0]
         return int(min(quotas["member"], quotas["fresh"] if age < self._days(quotas["fresh_days"]) else UNLIMITED))
 

@@ -60,6 +60,9 @@ class Council:
                 self.world.run_until(lambda other=other: self._has_approved(number, other), SLOTS)  # type: ignore[misc]
         return number
 
+    def actor(self, number: int) -> Actor:
+        return self._actors[number]
+
     def consent(self, newcomer: int, number: int) -> None:
         assert self._submit(self._actors[newcomer], Consent(number))
 
@@ -436,3 +439,18 @@ def test_a_joint_phase_that_is_cut_off_goes_on_when_it_is_whole_again() -> None:
     assert leaders(council.host) == [1, 2, 3, 5]
     assert world.lost() == set()
     world.check_agreement()
+
+
+def test_the_only_one_that_leads_is_not_jailed_while_another_is_waited_for() -> None:
+    # given one validator, and a second that was let in and whose node never starts
+    council = Council(World(1, batch=8))
+    council.carry(AddValidator(KEYS[2], 1), newcomer=2)
+    # when the first is to be jailed, which alone makes blocks
+    [host] = council.world.up
+    height = host.height
+    council.world.submit(0, [council.actor(1).sign(Propose(JailValidator(KEYS[1])))])
+    council.world.run(10)
+    council.run(LAG)
+    # then it goes on
+    assert host.height > height + LAG
+    assert host.engine.chain.electorate.barred == ()

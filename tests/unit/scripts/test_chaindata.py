@@ -65,6 +65,14 @@ def home(full: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def older(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the format before, as if that version had had the rules of this one."""
+    monkeypatch.setattr("chain.disk.migrate.JUDGED_OTHERWISE", dict.fromkeys(OLDER_FORMATS, ()))
+    make_older(home / DATABASE, OLDER_FORMATS[-1])
+    return home
+
+
+@pytest.fixture
 def fresh(city: City, tmp_path: Path) -> Path:
     return empty_home(tmp_path / "fresh", city)
 
@@ -505,6 +513,18 @@ def test_a_full_disk_is_one_sentence_and_it_goes_on_when_there_is_room(
     assert answer("verify", target)["ok"]
 
 
+@pytest.mark.usefixtures("small_files")
+def test_a_disk_that_fills_while_it_migrates_keeps_the_older_one_and_what_is_done(
+    full: Path, older: Path, city: City
+) -> None:
+    no_file_above(40_000)
+    assert "free disk space" in mistake("migrate", older)
+    no_file_above(resource.RLIM_INFINITY)
+    stopped = (older / DATABASE).read_bytes()
+    assert Path(answer("migrate", older)["kept"]).read_bytes() == stopped
+    assert chain_in(older, city) == chain_in(full, city)
+
+
 # ---------------------------------------------------------------------------------------------------------- SIGKILL
 
 
@@ -551,6 +571,19 @@ def test_killed_while_it_writes_anew_the_home_opens(
         assert answer(command, home)
         assert answer("verify", home)["ok"]
         assert command == "compact" or list(found_in(home, city.gone)) == []
+
+
+def test_killed_while_it_migrates_it_goes_on(full: Path, older: Path, city: City, tmp_path: Path) -> None:
+    counted = shutil.copytree(older, tmp_path / "counted")
+    steps = count_steps(lambda: run("migrate", counted))
+    whole = chain_in(full, city)
+    for moment in moments(4, steps):
+        home = Path(shutil.copytree(older, tmp_path / f"home{moment}"))
+        kill_at(lambda home=home: run("migrate", home), moment)  # type: ignore[misc]
+        again = run("migrate", home)
+        assert again.exit_code == 0 or "is of this version's format already" in again.output
+        assert chain_in(home, city) == whole
+        assert answer("verify", home)["ok"]
 
 
 # ----------------------------------------------------------------------------------------------------------- the page

@@ -8,7 +8,7 @@ import pytest
 
 from chain.base.codec import decode, encode
 from chain.base.errors import Reason, Refused
-from chain.consensus.electorate import Decision, Gate, Tag, ValidatorSet
+from chain.consensus.electorate import MAX_TAGS, Decision, Gate, Tag, ValidatorSet
 from chain.consensus.restart import SALT_BYTES, Restart, read_restart, restarted
 from chain.consensus.statements import NO_TAG, TAG_BYTES
 from chain.consensus.votes import Votes
@@ -115,6 +115,16 @@ def test_while_a_change_is_under_way_both_sets_have_to_agree_and_the_change_laps
     again = restarted(replace(votes, electorate=joint), signed(tip, 3, *range(1, 8)), tip, GENESIS.id)
     assert again.electorate.phase is None
     assert again.electorate.current == ValidatorSet(GENESIS.validators)
+
+
+def test_there_is_room_for_everybodys_tag_however_many_keys_lost_theirs_before(forge: Forge) -> None:
+    votes, tip = after_three(forge)
+    strangers = tuple(Tag(number.to_bytes(32, "big"), SALT, number) for number in range(MAX_TAGS))
+    full = replace(votes, electorate=replace(votes.electorate, tags=strangers))
+    tags = restarted(full, signed(tip, 3, 1, 2, 4), tip, GENESIS.id).electorate.tags
+    assert len(tags) == MAX_TAGS
+    assert tags[: -len(ALL)] == strangers[len(ALL) :], "those of long ago are forgotten, who have no say"
+    assert {tag.key for tag in tags[-len(ALL) :]} == {secret(number).public for number in ALL}
 
 
 def test_its_encoding_has_one_form() -> None:

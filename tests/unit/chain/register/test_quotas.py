@@ -15,6 +15,7 @@ from chain.content.actions import (
     MAINTAIN,
     UNDO,
     UPHOLD,
+    Anchor,
     Annul,
     Answer,
     Appeal,
@@ -28,7 +29,7 @@ from chain.content.actions import (
     Veto,
 )
 from chain.content.language import NO_LIMIT
-from chain.content.proposals import Revoke
+from chain.content.proposals import AddValidator, Revoke
 from chain.protocol import production
 from chain.register import quotas
 from chain.register.entries import Tally
@@ -122,6 +123,27 @@ def test_an_office_writes_more_while_it_is_one() -> None:
     assert register.refusal(office, register.filing(ann, 13, -5)) is FULL
     register.carry(Revoke(office.key))
     assert register.refusal(office, register.filing(ann, 13, -5)) is Reason.AUTHORITY_REVOKED
+
+
+def test_who_was_revoked_moves_from_key_to_key_no_more_often_than_a_member() -> None:
+    register = town(member=3)
+    office = register.office(13)
+    register.carry(Revoke(office.key))
+    for _ in range(3):
+        register.rotate(office)
+    assert register.refusal(office, register.rotation(office, register.person())) is FULL
+
+
+def test_who_makes_blocks_with_the_key_of_a_member_that_left_writes_as_much_as_an_office() -> None:
+    register = town(office=4, fresh=9)
+    ann = register.member()
+    register.do(ann, Leave())
+    register.rotate(ann)
+    register.carry(AddValidator(ann.key, 1))
+    register.block(register.draft.policy.identity.leave_days + 1)
+    assert register.refusal(ann, Statement(ann.key, 0, DIGEST)) is Reason.NOT_ENROLLED
+    report = Anchor(1, DIGEST, DIGEST, b"", DIGEST)
+    assert [register.refusal(ann, report) for _ in range(5)] == [*[None] * 4, FULL]
 
 
 def test_rights_are_never_over_quota() -> None:

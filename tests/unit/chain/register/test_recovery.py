@@ -9,15 +9,21 @@ from chain.content.actions import (
     ANNUL,
     GRANT,
     LEAVE,
+    MAINTAIN,
     RECOVER,
     RECOVERY,
+    STRIKE,
     UNDO,
     Annul,
+    Answer,
     Enrol,
     Leave,
     NameGuardians,
+    Object,
     Rate,
     Recover,
+    Rule,
+    Statement,
     Veto,
 )
 from chain.content.consents import sign_recovery
@@ -216,6 +222,27 @@ def test_a_recovery_during_a_rotation_during_a_recovery(town: Register, circle: 
     town.block(DELAY)
     assert town.entry(ann).key == new.key
     assert town.refusal(ann, Leave()) is Reason.ROTATED_KEY
+
+
+def test_a_recovery_during_a_rotation_during_an_objection() -> None:
+    # given a record that is objected to, after which the key moves, and guardians who undo that
+    town = Register(altered(MUNICIPAL, identity={"recovery_days": DELAY}))
+    office, registrar, judge = town.office(13), town.registrar(), town.arbiter()
+    ann = town.member(registrar)
+    circle, new = Circle(town, ann), town.person()
+    number = town.file(office, ann, 13, -5)
+    town.do(ann, Object(ann.key, number, DIGEST))
+    old = ann.key
+    town.rotate(ann)
+    town.do(new, circle.recover(new, step=UNDO))
+    # when the issuer maintains it, and the hearing is over
+    town.do(office, Answer(old, number, MAINTAIN, 0, DIGEST))
+    town.block(town.draft.policy.hearing_days)
+    # then the arbiter strikes it by whichever key the member had, and the last one has the member's say
+    assert town.refusal(ann, Statement(old, number, DIGEST)) is Reason.ROTATED_KEY
+    town.do(new, Statement(old, number, DIGEST))
+    town.do(judge, Rule(ann.key, number, STRIKE, DIGEST))
+    assert (town.record(ann, number), town.entry(ann).key, town.entry(ann).suspended) == (None, new.key, 0)
 
 
 # ------------------------------------------------------------------------------------------------------ guardians

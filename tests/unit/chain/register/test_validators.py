@@ -14,6 +14,7 @@ from chain.consensus.electorate import (
     Electorate,
     Gate,
     Joint,
+    Tag,
     ValidatorSet,
 )
 from chain.consensus.statements import NO_TAG
@@ -188,6 +189,22 @@ REFUSALS = {
     "the last one": (of(1), Change(REMOVE, key(1)), Reason.NO_VALIDATOR_LEFT),
     "the last one, jailed": (of(1), Change(JAIL, key(1)), Reason.NO_VALIDATOR_LEFT),
     "the last that leads": (asked(of(2), Change(JAIL, key(1))), Change(REMOVE, key(2)), Reason.NO_VALIDATOR_LEFT),
+    "the only one that leads, beside who may never come": (
+        asked(of(1), add(5)),
+        Change(JAIL, key(1)),
+        Reason.NO_VALIDATOR_LEFT,
+    ),
+    "the same, decided": (decided(asked(of(1), add(5))), Change(JAIL, key(1)), Reason.NO_VALIDATOR_LEFT),
+    "the only one that leads, beside whom a release waits for": (
+        asked(settle(asked(of(2), Change(JAIL, key(2)))), Change(RELEASE, key(2))),
+        Change(JAIL, key(1)),
+        Reason.NO_VALIDATOR_LEFT,
+    ),
+    "the only one that will lead, once who leads beside it is gone": (
+        decided(asked(of(2), Change(REMOVE, key(2)), add(5))),
+        Change(JAIL, key(1)),
+        Reason.NO_VALIDATOR_LEFT,
+    ),
     "no key": (of(4), Change(ADD, bytes(32), b"", 1), Reason.BAD_KEY),
     "replaced by no key": (of(4), Change(REPLACE, key(1), bytes(32)), Reason.BAD_KEY),
 }
@@ -199,6 +216,37 @@ def test_what_makes_no_sense_is_refused(case: str) -> None:
     before = encode(validators)
     assert refused(validators, change) is reason
     assert encode(validators) == before
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_somebody_leads_whatever_is_asked_for_and_comes_of_it(count: int) -> None:
+    """Every sequence of three changes, each of which comes into force, lapses, or is waited for by the next."""
+    whose = range(1, count + 2)
+    wishes = [Change(kind, key(number)) for kind in (REMOVE, JAIL, RELEASE) for number in whose]
+    wishes += [add(whose[-1]), Change(REPLACE, key(1), key(whose[-1]))]
+    states = {of(count)}
+    for _ in range(3):
+        begun = {after for state in states for after in _begun(state)}
+        states = begun | {after for state in begun for wish in wishes for after in _if_granted(state, wish)}
+        assert [state for state in states if not _is_led(state)] == []
+
+
+def _begun(validators: Validators) -> list[Validators]:
+    """What the next block can make of a change that is under way, and of those that wait."""
+    if not validators.change:
+        return [decided(validators)]
+    return [validators, in_force(validators), begin(validators, at_first(validators), height=148, batch=BATCH)]
+
+
+def _if_granted(validators: Validators, wish: Change) -> list[Validators]:
+    return [] if refused(validators, wish) else [asked(validators, wish)]
+
+
+def _is_led(validators: Validators) -> bool:
+    """Whether somebody makes the next block, whether or not the change under way is in force by then."""
+    barred = {seat.key for seat in validators.active if seat.is_jailed}
+    sets = [validators.voting, *([validators.following] if validators.change else [])]
+    return all(any(weight and who not in barred for who, weight in weights) for weights in sets)
 
 
 def test_there_are_never_more_than_the_batch() -> None:
@@ -330,6 +378,16 @@ def test_so_many_keys_may_lose_their_signing_states() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- storage
+
+
+def test_what_a_restart_forgot_for_want_of_room_is_forgotten_here() -> None:
+    known = tuple((number.to_bytes(32, "big"), TAG) for number in range(MAX_TAGS))
+    full = of(1)._replace(tags=known)
+    told = (*known[1:], (key(1), TAG))
+    after_restart = Electorate(1, ValidatorSet(full.voting), tags=tuple(Tag(*each, 7) for each in told))
+    begun = begin(full, after_restart, height=8, batch=BATCH)
+    assert begun.tags == tuple(sorted(told))
+    assert decision(begun, after_restart, 8) == NOTHING_DECIDED
 
 
 def test_they_are_stored_as_they_are() -> None:
