@@ -20,13 +20,13 @@ ALL, THE_END = "all nodes", "0, which is the end"
 ATTACKS = (
     "address-flood", "attestation-flood", "control-flood", "countless-parts", "dripped-blocks", "dropped-streams",
     "duplicate-transactions", "endless-topics", "enrolments", "foreign-chain", "forged-announcements",
-    "forged-attestations", "frame-storm", "garbage-attestations", "garbage-requests", "garbage-status", "giant-keys",
-    "half-open-handshakes", "idle-identity", "idle-streams", "impossible-status", "invalid-transactions",
-    "lying-statuses", "many-connections", "named-victims", "not-protobuf", "offer-storm", "other-heights",
-    "patient-askers", "raw-bytes", "request-flood", "same-attestations", "short-connections", "silent-grafts",
-    "slow-bodies", "slow-replies", "slow-requests", "stray-control", "streamless-data", "undecodable-identities",
-    "unknown-leaders", "unread-data", "unread-gossip", "unread-replies", "useless-transactions", "validator-fodder",
-    "wrong-leaders",
+    "forged-attestations", "frame-storm", "garbage-attestations", "garbage-requests", "garbage-status",
+    "giant-keys", "half-open-handshakes", "idle-identity", "idle-streams", "impossible-status",
+    "invalid-transactions", "lying-statuses", "many-connections", "named-victims", "not-protobuf", "offer-storm",
+    "other-heights", "patient-askers", "ratings-of-nobody", "raw-bytes", "request-flood", "same-attestations",
+    "short-connections", "silent-grafts", "slow-bodies", "slow-replies", "slow-requests", "stray-control",
+    "streamless-data", "undecodable-identities", "unknown-leaders", "unread-data", "unread-gossip",
+    "unread-replies", "useless-transactions", "validator-fodder", "wrong-leaders",
 )  # fmt: skip
 
 _AT = Whole(0, MAX_SLOTS, "slot")
