@@ -46,6 +46,7 @@ MAX_BEHIND = 20
 
 T = TypeVar("T")
 _LISTENED = re.compile(r"/(ip4|ip6)/([^/]+)/tcp/(\d+)")
+_HOST = re.compile(r"/\w+/([^/]+)")
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -231,7 +232,7 @@ def _ports(case: Case, config: HomeConfig) -> Iterator[Finding]:
         yield from (_answers(*each) for each in places)
     elif not case.is_in_use:
         yield from (_is_free(*each) for each in [*places, (host, port)])
-    outside = [text for text in config.peers if (found := _LISTENED.match(text)) and not _is_loopback(found[2])]
+    outside = [text for text in config.peers if (found := _HOST.match(text)) and not _is_loopback(found[1])]
     if outside and all(_is_loopback(place) for place, _ in places):
         remedy = 'set listen = ["/ip4/0.0.0.0/tcp/4001"], unless a front node speaks for this one'
         yield Finding("listening", False, "it listens to this machine only, and its peers are elsewhere", remedy)

@@ -159,12 +159,15 @@ def check_joined(home: Path, genesis: Genesis, passphrase: Passphrase = ASKED) -
 def home_config(genesis: Genesis, secret: SecretKey, peers: Sequence[str]) -> HomeConfig:
     """How a new home of this network finds the others: through ``peers``, and the addresses of its founders.
 
-    A founder listens on the port that it gave for its own machine.  Raises :class:`OperatorError` for an address that
-    cannot be dialled.
+    A founder listens on the port that it gave for its own machine, if it gave one, over the kind of IP that it named.
+    Raises :class:`OperatorError` for an address that cannot be dialled.
     """
     addresses = [dialled(entry.address) for entry in genesis.founding.entries] if genesis.founding else []
     own_id = peer_id_of(secret.seed)
     others = [str(address) for address in addresses if address.peer_id != own_id]
     config = HomeConfig(peers=list(dict.fromkeys((*peers, *others))))
-    own_port = next((address.port for address in addresses if address.peer_id == own_id), None)
-    return config if own_port is None else replace(config, listen=[f"/ip4/0.0.0.0/tcp/{own_port}"])
+    own = next((address for address in addresses if address.peer_id == own_id), None)
+    if own is None or not own.port:
+        return config
+    everywhere = "/ip6/::" if own.protocol in ("ip6", "dns6") else "/ip4/0.0.0.0"
+    return replace(config, listen=[f"{everywhere}/tcp/{own.port}"])

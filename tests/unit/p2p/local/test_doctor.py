@@ -189,6 +189,15 @@ def test_where_nobody_outside_can_come_in_is_a_finding(home: Path) -> None:
     assert only(wrong(home))[0] == "http"
 
 
+@pytest.mark.parametrize(
+    ("host", "is_elsewhere"),
+    [("/dns4/peer.example", True), ("/dnsaddr/peer.example", True), ("/dns4/localhost", False)],
+)
+def test_a_peer_with_a_name_is_elsewhere_as_well(home: Path, host: str, is_elsewhere: bool) -> None:
+    configure(home, peers=[PEER.replace("/ip4/192.0.2.7", host)])
+    assert [finding.check for finding in wrong(home)] == ["listening"] * is_elsewhere
+
+
 # -------------------------------------------------------------------------------------------------------- peers
 
 

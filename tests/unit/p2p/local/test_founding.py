@@ -177,6 +177,21 @@ def test_a_founder_finds_the_others_and_listens_where_it_said() -> None:
     assert set(config.peers[2:]) == {FOUR[2].address, FOUR[3].address}
 
 
+@pytest.mark.parametrize(
+    ("where", "listen"),
+    [
+        ("/ip6/2001:db8::1/tcp/4007", "/ip6/::/tcp/4007"),
+        ("/dns6/one.example/tcp/4007", "/ip6/::/tcp/4007"),
+        ("/dns4/one.example/tcp/4007", "/ip4/0.0.0.0/tcp/4007"),
+        ("/dns/one.example/tcp/4007", "/ip4/0.0.0.0/tcp/4007"),
+        ("/dnsaddr/one.example", *HomeConfig().listen),
+    ],
+)
+def test_a_founder_listens_on_the_kind_of_address_that_others_dial(where: str, listen: str) -> None:
+    named = entry_of(1, address=f"{where}/p2p/{peer_id_of(secret(1).seed)}")
+    assert home_config(found_together(PLAN, [named, *FOUR[1:]]), secret(1), ()).listen == [listen]
+
+
 def test_a_founder_behind_a_machine_of_its_own_finds_that_too() -> None:
     behind = entry_of(1, address=f"{ADDRESS}/p2p/{peer_id_of(secret(9).seed)}")
     config = home_config(found_together(PLAN, [behind, *FOUR[1:]]), secret(1), ())
