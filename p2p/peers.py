@@ -24,7 +24,7 @@ from p2p.link import Link
 from p2p.lobby import Use
 from p2p.pulse import Pulse
 from p2p.refusals import Refusal
-from p2p.reputation import Reputation, Weight
+from p2p.reputation import REFUSED, Reputation, Weight
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles
 
@@ -274,6 +274,7 @@ class PeerSupervisor:
             await self._note_silence(link, error)
             return False
         except Refused as error:
+            REFUSED[error.reason] += 1
             self.penalise(link.peer_id, Weight.INVALID, f"sent a hello that is {error}")
             return False
         return True

@@ -25,7 +25,7 @@ from chain.protocol.trial import screen
 from p2p.backend import Backend
 from p2p.lobby import Use
 from p2p.peers import PeerSupervisor
-from p2p.reputation import Weight
+from p2p.reputation import REFUSED, Weight
 from p2p.signatures import Signatures
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class Reception:
 
 def penalise(peers: PeerSupervisor, peer: str, refusal: Refused) -> None:
     """Hold against a peer what it sent, if its reason says so."""
+    REFUSED[refusal.reason] += 1
     weight = Weight.MALICE if refusal.reason in _PROOFS else Weight.INVALID
     if refusal.reason.disposition is Disposition.BLAME:
         peers.penalise(peer, weight, f"sent what is refused: {refusal}")
@@ -117,6 +118,7 @@ def penalise(peers: PeerSupervisor, peer: str, refusal: Refused) -> None:
 
 def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:
     """What gossip makes of something that is not let in: False blames its sender, :class:`Refused` nobody."""
+    REFUSED[rejection.refusal.reason] += 1
     if isinstance(rejection, Dropped):
         raise rejection.refusal
     log.info("%s from %s refused: %s", what, peer, rejection.refusal)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TypeVar
 
 import trio
 
+from chain.base.errors import Reason
 from p2p.limits import Clock
 
 V = TypeVar("V")
+
+REFUSED: Counter[Reason] = Counter()
+"""How often what a peer sent was refused for each reason, in this process, whether or not that is held against it."""
 
 BAN_THRESHOLD = 100.0
 """A peer is banned at this score: one proof of malice, four invalid messages, or some twenty small faults."""

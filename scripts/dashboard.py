@@ -140,6 +140,7 @@ ROWS: dict[str, list[Panel]] = {
                 + _of("goodfaith_consensus_height"),
             },
         ),
+        Panel("Refused of peers", "ops", {"{{reason}}": _rate("goodfaith_p2p_refusals_total")}),
         Panel("Peers penalised", "ops", {"{{reason}}": _rate("goodfaith_penalties_total")}),
         Panel("Submissions refused", "ops", {"{{reason}}": _rate("goodfaith_mempool_failed_txs_total")}),
     ],

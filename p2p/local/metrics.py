@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chain.base.errors import Disposition
 from chain.base.keys import did_from_key
 from chain.disk.database import DATABASE
 from chain.protocol.engine import Engine
@@ -26,6 +27,7 @@ from p2p.limits import TRAFFIC
 from p2p.local.home import Home
 from p2p.local.logs import LOST
 from p2p.protocol import BLOCKS, TRANSACTIONS
+from p2p.reputation import REFUSED
 
 if TYPE_CHECKING:
     from p2p.network import Transport
@@ -105,11 +107,18 @@ class OfTheProcess(Collector):
     """What is counted for the whole process."""
 
     def collect(self) -> Iterator[Metric]:
-        """The lines that its log lost, by what became of them, and the bytes exchanged with peers."""
+        """The lines that its log lost, by what became of them, what peers sent in vain, and the bytes exchanged."""
         lines = CounterMetricFamily("goodfaith_log_lines_lost", "Lines of the log not written", labels=["why"])
         for why in ("unread", "repeated"):
             lines.add_metric([why], LOST[why])
         yield lines
+        refusals = CounterMetricFamily("goodfaith_p2p_refusals", "What peers sent and was refused", labels=["reason"])
+        penalties = CounterMetricFamily("goodfaith_penalties", "What peers were blamed for", labels=["reason"])
+        for reason, count in REFUSED.items():
+            refusals.add_metric([reason.code], count)
+            if reason.disposition is Disposition.BLAME:
+                penalties.add_metric([reason.code], count)
+        yield from (refusals, penalties)
         for name, what in (("send", "sent"), ("receive", "received")):
             text = f"Bytes {what} on connections with peers, before encryption"
             yield CounterMetricFamily(f"goodfaith_p2p_message_{name}_bytes", text, TRAFFIC[what])

@@ -67,7 +67,6 @@ class Telemetry:
         self._reorgs = Counter("goodfaith_reorgs", "Head moves that abandoned a block", registry=registry)
         self._faults = Counter("goodfaith_faults", "Matters put aside for a fault of this version", registry=registry)
         self._refused = Counter("goodfaith_mempool_failed_txs", "Submissions refused", ["reason"], registry=registry)
-        self._penalties = Counter("goodfaith_penalties", "Peers penalised", ["reason"], registry=registry)
         self._equivocations = Counter("goodfaith_equivocations", "Pairs of headers for one slot", registry=registry)
         self._silent = Gauge(
             "goodfaith_silent", "1 while this validator makes no blocks, by the reason", ["why"], registry=registry
@@ -117,7 +116,6 @@ class Telemetry:
                 ids = f"{first.id.hex()[:12]} {second.id.hex()[:12]}"
                 log.warning("equivocation", validator=did_from_key(first.speaker), height=first.height, ids=ids)
             case Penalise(peer, refusal):
-                self._penalties.labels(refusal.reason.code).inc()
                 log.warning("penalty", peer=peer, why=str(refusal))
             case Silenced(mute):
                 self._tell_silence(mute)

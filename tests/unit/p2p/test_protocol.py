@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -65,7 +66,7 @@ from p2p.dues import Inquiry
 from p2p.network import Transport, open_transport
 from p2p.prices import PROOF, PROOF_BYTES, STATE
 from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
-from p2p.reputation import Weight
+from p2p.reputation import REFUSED, Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge, announced, blockchain, claimed, heading
 from tests.support.world import Actor, genesis_of, secret
@@ -737,6 +738,16 @@ async def test_only_what_no_honest_peer_sends_is_penalised(reason: Reason, score
     async with party(1) as victim, rogue(9, victim) as peer:
         await victim.protocol.perform(Penalise(peer.peer_id, Refused(reason)))
         await until(lambda: victim.score(peer.peer_id) == pytest.approx(score, rel=0.1))
+
+
+async def test_what_is_refused_of_peers_is_counted_by_its_reason() -> None:
+    async with party(1) as victim, rogue(9, victim) as peer:
+        before = Counter(REFUSED)
+        await peer.say(BLOCKS, hostile_announcements()["wrong-leader"])
+        await peer.say(BLOCKS, announcement(Forge(NETWORK).block(None, slot=SLOT + 9)))
+        await victim.protocol.perform(Penalise(peer.peer_id, Refused(Reason.WRONG_STATE_ROOT)))
+        counted = Counter({Reason.WRONG_LEADER: 1, Reason.FUTURE_SLOT: 1, Reason.WRONG_STATE_ROOT: 1})
+        await until(lambda: REFUSED - before == counted)
 
 
 async def test_effects_of_others_are_ignored() -> None:

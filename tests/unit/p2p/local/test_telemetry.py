@@ -19,7 +19,6 @@ from chain.protocol.events import (
     HeadMoved,
     Notice,
     PeerLost,
-    Penalise,
     SigningState,
     Silenced,
 )
@@ -91,12 +90,10 @@ def test_troubles_are_counted_by_their_reason() -> None:
     tell(
         telemetry,
         Equivocation(one.header, two.header),
-        Penalise("12D3", Refused(Reason.WRONG_STATE_ROOT, "no")),
         Notice("silent", "its signing state was lost"),
     )
     seen = metrics(telemetry)
     assert seen['goodfaith_mempool_failed_txs_total{reason="expired"}'] == 2
-    assert seen['goodfaith_penalties_total{reason="wrong_state_root"}'] == 1
     assert seen["goodfaith_equivocations_total"] == 1
 
 
@@ -113,6 +110,17 @@ def test_lost_lines_of_the_log_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     seen = metrics(Telemetry())
     assert seen['goodfaith_log_lines_lost_total{why="unread"}'] == 7
     assert seen['goodfaith_log_lines_lost_total{why="repeated"}'] == 2
+
+
+def test_what_peers_sent_in_vain_is_counted_and_what_they_are_blamed_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Counter({Reason.WRONG_STATE_ROOT: 2, Reason.FUTURE_SLOT: 3})
+    monkeypatch.setattr("p2p.local.metrics.REFUSED", refused)
+    seen = {name: count for name, count in metrics(Telemetry()).items() if "reason=" in name}
+    assert seen == {
+        'goodfaith_p2p_refusals_total{reason="wrong_state_root"}': 2,
+        'goodfaith_p2p_refusals_total{reason="future_slot"}': 3,
+        'goodfaith_penalties_total{reason="wrong_state_root"}': 2,
+    }
 
 
 def test_bytes_of_peers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
