@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -78,6 +78,13 @@ class Entrance:
         self._reserved.renew(peer_id, validator)
         machines = [machine for machine, owner in self._reserved.items() if owner == validator]
         former = machines[:-MAX_MACHINES]
+        for machine in former:
+            del self._reserved[machine]
+        return former
+
+    def release(self, validators: Collection[bytes]) -> list[str]:
+        """Keep no more places for machines of others than these validators; for whom none is kept any more."""
+        former = [machine for machine, owner in self._reserved.items() if owner not in validators]
         for machine in former:
             del self._reserved[machine]
         return former

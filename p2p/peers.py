@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -166,6 +166,10 @@ class PeerSupervisor:
     def reserve(self, peer_id: str, validator: bytes) -> list[str]:
         """Keep a place for a peer, which is a machine of the validator with this key; those that no longer have one."""
         return self._entrance.reserve(peer_id, validator)
+
+    def release(self, validators: Collection[bytes]) -> list[str]:
+        """Keep places for machines of these validators alone; those that no longer have one."""
+        return self._entrance.release(validators)
 
     def is_reserved(self, peer_id: str) -> bool:
         """Whether a place is kept for a peer."""

@@ -283,10 +283,13 @@ class LedgerProtocol:
                 penalise(self._transport.peers, peer, refusal)
 
     def _note_validator(self, peer: str, key: bytes) -> None:
-        is_validator = key in self._node.chain.electorate.speakers
-        for former in self._transport.peers.reserve(peer, key) if is_validator else ():
-            self._transport.gossip.vouch(former, False)
-        self._transport.gossip.vouch(peer, is_validator)
+        peers, speakers = self._transport.peers, self._node.chain.electorate.speakers
+        former = peers.release(speakers)
+        if key in speakers:
+            former += peers.reserve(peer, key)
+        for each in former:
+            self._transport.gossip.vouch(each, False)
+        self._transport.gossip.vouch(peer, key in speakers)
 
     async def _serve(self, kind: Kind, peer: str, question: bytes) -> bytes:
         self._transport.peers.credit(peer, Use.ASKED)

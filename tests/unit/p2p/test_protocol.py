@@ -781,3 +781,13 @@ async def test_of_a_crowd_that_a_validator_vouches_for_its_newest_machines_count
             async with rogue(number, victim, hello=replace(STANDING, credential=credential).encode()):
                 await until(lambda number=number: (peer_id_of(number), True) in told)  # type: ignore[misc]
     assert told == [*((peer_id_of(number), True) for number in (7, 8)), (peer_id_of(7), False), (peer_id_of(9), True)]
+
+
+async def test_who_is_a_validator_no_more_has_no_place_any_more() -> None:
+    shown = replace(STANDING, credential=sign_credential(secret(4), NETWORK.id, peer_id_of(9)))
+    async with party(1) as victim, rogue(9, victim, hello=shown.encode()):
+        peers = victim.transport.peers
+        await until(lambda: peers.is_reserved(peer_id_of(9)))
+        victim.node.chain = Blockchain(genesis_of(3))
+        async with rogue(8, victim):  # whoever says next where it stands
+            await until(lambda: not peers.is_reserved(peer_id_of(9)))
