@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from chain.base.codec import encode
+from chain.base.codec import U64_MAX, encode
 from chain.base.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.branches.blockchain import Blockchain
 from chain.consensus.attestations import Attestation
@@ -166,6 +166,11 @@ def test_too_early_or_too_late_is_nobodys_fault(
         assert isinstance(outcome, AdmittedAnnouncement)
     else:
         assert why(outcome) == (Dropped, reason)
+
+
+@pytest.mark.parametrize("slot", [SLOT + 2, 2**63, U64_MAX])
+def test_a_slot_of_times_to_come_is_too_early(door: Admission, chain: Blockchain, forge: Forge, slot: int) -> None:
+    assert why(judge(door, chain, forge.block(None, slot=slot), start_ms(SLOT))) == (Dropped, Reason.FUTURE_SLOT)
 
 
 def test_what_is_final_is_no_news_but_evidence_perhaps(door: Admission, forge: Forge) -> None:
