@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
+from chain.base.errors import Reason, Refused
 from chain.base.keys import SecretKey
 from chain.content.actions import Enrol
 from chain.content.transactions import sign_transaction
@@ -109,7 +110,11 @@ async def count_slots(target: Target, outcome: Outcome, seq: int) -> None:
 
 
 async def give_work(target: Target) -> bytes:
-    """Have somebody new enrol; the id of the transaction."""
+    """Have somebody new enrol, unless so many want to that there is work enough; the id of the transaction."""
     transaction = sign_transaction(SecretKey(os.urandom(32)), target.genesis.id, 0, 100_000, Enrol())
-    await target.ask(submit(transaction.raw))
+    try:
+        await target.ask(submit(transaction.raw))
+    except Refused as refusal:
+        if refusal.reason is not Reason.POOL_FULL:
+            raise
     return transaction.id
