@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.abuse_parts.catalogue import ATTACKS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path
@@ -41,6 +43,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not there.exists() or (anchor and there.suffix == ".md" and anchor not in anchors(there)):
             broken.append(link)
     assert broken == []
+
+
+def test_what_the_node_does_about_each_attack_is_on_the_page() -> None:
+    rows = re.findall(r"^\| ([a-z-]+) \|", (ROOT / "scripts" / "docs" / "abuse.md").read_text("utf-8"), re.MULTILINE)
+    assert [row for row in rows if row != "attack"] == [attack.name for attack in ATTACKS]
 
 
 def test_readme_is_short() -> None:
