@@ -170,7 +170,8 @@ class Download:
         request = GetBlocks(ids[-1], first, len(ids), supplier.pace.ask_bytes)
         expected = max(self._block_bytes, min(request.max_bytes, len(ids) * self._block_bytes))  # one is given whole
         is_claimed = first <= shown or supplier.status.head_id in ids
-        return Asked(supplier, request, ids, now_ms, chain.finalized.height, expected, is_claimed)
+        final_height, mhp = chain.finalized.height, supplier.status.mhp
+        return Asked(supplier, request, ids, now_ms, final_height, mhp, expected, is_claimed)
 
 
 def block_bytes(block: Block) -> int:

@@ -200,8 +200,10 @@ class Intake:
             return
         peer = asked.supplier.peer
         self._out.note("download_refused", f"from {peer}: {refusal}")
-        # A branch that lost while it was on its way is nobody's fault.
-        has_lost = refusal.reason is Reason.CROSSES_FINALITY and asked.final_height < self._chain.finalized.height
+        # A branch that lost while it was on its way is nobody's fault.  Nor is one that is said to be prevoted less far
+        # than ours is final: its followers cannot know that it lost, and who begins with a state has a head below it.
+        could_win_before = min(asked.final_height, asked.mhp) < self._chain.finalized.height
+        has_lost = refusal.reason is Reason.CROSSES_FINALITY and could_win_before
         if refusal.reason.disposition is Disposition.BLAME and not has_lost:
             self._out.put(Penalise(peer, refusal))
 

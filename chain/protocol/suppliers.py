@@ -70,8 +70,9 @@ class Asked:
     """A request under way.
 
     ``ids`` are the blocks that are to come, none for headers; ``expected`` the bytes, as far as is known, of which
-    ``received`` are here; ``final_height`` up to where our chain was final when it was sent.  ``is_claimed`` says that
-    the peer itself claims to have it.  ``came_before`` is what had come of all peers by then.
+    ``received`` are here; ``final_height`` up to where our chain was final when it was sent, ``mhp`` up to where that
+    which the peer claimed was prevoted.  ``is_claimed`` says that the peer itself claims to have it.  ``came_before``
+    is what had come of all peers by then.
     """
 
     supplier: Supplier
@@ -79,6 +80,7 @@ class Asked:
     ids: tuple[bytes, ...]
     since_ms: int
     final_height: int
+    mhp: int
     expected: int
     is_claimed: bool = True
     received: int = 0

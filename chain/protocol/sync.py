@@ -230,7 +230,7 @@ class Sync:
         count = min(limit, height - start + 1)
         request = GetHeadings(supplier.status.head_id, start, count, supplier.pace.ask_bytes)
         expected = min(request.max_bytes, count * HEADING_BYTES)
-        return Asked(supplier, request, (), now_ms, final_height, expected)
+        return Asked(supplier, request, (), now_ms, final_height, supplier.status.mhp, expected)
 
     def _next_height(self, supplier: Supplier, chain: Blockchain) -> int:
         """Where a peer's next headers begin: after what is proven, if it follows that, else after what it has shown."""

@@ -10,7 +10,7 @@ import pytest
 
 from chain.base.errors import Reason
 from chain.branches import blocktree
-from chain.branches.blockchain import ALIGNED
+from chain.branches.blockchain import ALIGNED, Blockchain, Snapshot
 from chain.branches.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
 from chain.consensus.attestations import VerifiedAttestation
 from chain.consensus.ballots import Ballot
@@ -48,6 +48,7 @@ from chain.protocol.events import (
 )
 from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions
 from chain.protocol.pace import FIRST_BYTES
+from chain.register.registry import genesis_state
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, blockchain, gossiped, only, told
 from tests.support.world import Actor, genesis_of, secret
 
@@ -452,6 +453,29 @@ def test_a_branch_that_lost_while_it_was_on_its_way_is_nobodys_fault(rig: Rig, f
     # then it is not blamed for what it could not know; otherwise it is
     assert rig.head == main[-1].id
     assert blamed(effects) == ([] if is_late else [("peer", Reason.CROSSES_FINALITY)])
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_who_begins_with_a_state_blames_nobody_whose_branch_lost_unnoticed(forge: Forge, *, lies: bool) -> None:
+    # given a home that begins with the state of a final block, whose own header shows little of why that is final
+    chain = blockchain(GENESIS, forge.chain(9))
+    settled = chain.settle(is_last=True)
+    assert settled is not None
+    changed = {key: value for key, (_, value) in settled.changes.items() if value is not None}
+    state = genesis_state(GENESIS) | changed
+    rig = Rig(GENESIS, chain=Blockchain(GENESIS, Snapshot(settled.header, settled.votes, state)))
+    assert settled.header.mhp < rig.engine.chain.finalized.height == 4
+
+    # when a peer that was cut off before shows its branch, which is longer than that; or one claims more than any
+    # branch beside what is final can have
+    other = forge.chain(5, slot=20)
+    effects = rig.at(40).claim("peer", other[-1], **({"mhp": 4} if lies else {}))
+    effects = rig.reply("peer", request_of(effects), other[4:])
+
+    # then only who lied is blamed, and the other is asked again where it stands
+    assert rig.head == settled.header.id
+    assert blamed(effects) == ([("peer", Reason.CROSSES_FINALITY)] if lies else [])
+    assert only(effects, AskStatus) == [AskStatus("peer")]
 
 
 def test_a_silent_peer_keeps_nobody_waiting(rig: Rig, forge: Forge) -> None:

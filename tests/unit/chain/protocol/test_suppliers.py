@@ -32,7 +32,7 @@ def order(suppliers: Suppliers) -> list[str]:
 
 
 def asked(suppliers: Suppliers, peer: str, *, at_ms: int = 0, count: int = 10) -> Asked:
-    request = Asked(named(suppliers, peer), GetHeadings(ID, 1, count, 10_000), (), at_ms, 0, 10_000)
+    request = Asked(named(suppliers, peer), GetHeadings(ID, 1, count, 10_000), (), at_ms, 0, 0, 10_000)
     suppliers.ask(request)
     return request
 
