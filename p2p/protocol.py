@@ -23,7 +23,6 @@ from chain.protocol.admission import (
     Admission,
     AdmittedClaim,
     Blamed,
-    Dropped,
 )
 from chain.protocol.events import (
     AnnounceBlock,
@@ -277,8 +276,6 @@ class LedgerProtocol:
             case AdmittedClaim() as claim:
                 self._note_validator(peer, claim.status.credential.key)
                 await self._node.post(StatusReceived(peer, claim))
-            case Dropped(refusal):
-                log.info("peer %s %s", peer, refusal.detail)
             case Blamed(refusal):
                 penalise(self._transport.peers, peer, refusal)
 

@@ -29,7 +29,7 @@ from chain.consensus.headers import Header, VerifiedHeader, decode_header
 from chain.consensus.judgement import check_ballot
 from chain.content.genesis import Genesis
 from chain.content.transactions import VerifiedTransaction
-from chain.protocol.credentials import NOBODY, check_credential
+from chain.protocol.credentials import check_credential
 from chain.protocol.messages import MAX_BATCH_BYTES, MAX_BATCH_TRANSACTIONS, Announcement, RawItems, Status
 
 # How far a header may be ahead of our clock; nearer ones wait for their slot.
@@ -223,11 +223,11 @@ class Admission:
             tuple(each for each in attestations if self._attested.take(each.height, each.speaker, each.id))
         )
 
-    def claim(self, data: bytes, peer: str, now_ms: int) -> AdmittedClaim | Dropped | Blamed:
+    def claim(self, data: bytes, peer: str, now_ms: int) -> AdmittedClaim | Blamed:
         """Judge what a peer says of itself.  Never raises for what it says.
 
-        Where it is a validator's, and stands beyond our time, what time it has is of interest all the same: ours may
-        be wrong.
+        Whoever stands beyond our time counts as standing at the genesis, so that it is known and asked again, and what
+        time it has is heard: ours may be wrong.
         """
         try:
             status = Status.decode(data)
@@ -235,12 +235,10 @@ class Admission:
                 raise Refused(Reason.MALFORMED, "a status that contradicts itself")
             check_credential(status.credential, self._genesis.id, peer)
         except Refused as refusal:
-            return rejected(refusal)
+            return Blamed(refusal)
         try:
             check_claim(self._genesis, status, now_ms)
-        except Refused as refusal:
-            if status.credential == NOBODY:
-                return Dropped(refusal)
+        except Refused:
             return AdmittedClaim(Status(self._genesis.id, 0, 0, 0, status.time_ms, status.credential))
         return AdmittedClaim(status)
 

@@ -234,6 +234,8 @@ class Engine:
         if self.trust.look(self.chain.head.header, self.chain.electorate.current, now_ms):
             self._out.put(FollowWallClock())
             self._out.note("clock_set", "time is that of the wall clock again")
+            for peer in sorted(self.sync.statuses):  # by another time its claim could not be true, or was
+                self._intake.ask_status(peer, now_ms)
         for peer in self.trust.to_ask(now_ms):
             self._intake.ask_status(peer, now_ms)
 

@@ -19,7 +19,7 @@ from chain.content.actions import Approve, Enrol, Evidence, Lost, Rate
 from chain.content.blocks import Block
 from chain.content.transactions import VerifiedTransaction
 from chain.protocol import engine, headway, sync
-from chain.protocol.admission import CLOCK_DISPARITY_MS
+from chain.protocol.admission import CLOCK_DISPARITY_MS, Admission, AdmittedClaim
 from chain.protocol.arrivals import MAX_WAITING
 from chain.protocol.credentials import NOBODY, Credential
 from chain.protocol.events import (
@@ -42,11 +42,12 @@ from chain.protocol.events import (
     SendAttestations,
     SigningState,
     Silenced,
+    StatusReceived,
     Submitted,
     Tick,
     WallClockStepped,
 )
-from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions
+from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, Status
 from chain.protocol.pace import FIRST_BYTES
 from chain.register.registry import genesis_state
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, blockchain, gossiped, only, told
@@ -827,6 +828,26 @@ def test_while_the_time_is_in_doubt_nothing_is_attested_but_a_loss_is_told(
     assert only(rig.effects, SendAttestations) == []
     told_losses = [gossip.transactions[0].action for gossip in only(rig.effects, GossipTransactions)]
     assert [type(action) for action in told_losses] == ([] if signing else [Lost])
+
+
+def test_who_stood_beyond_a_clock_that_was_slow_is_asked_again_once_that_is_right(rig: Rig, forge: Forge) -> None:
+    # given a node whose clock is an hour slow, and a peer that is connected and stands where no chain can be by that
+    blocks = forge.chain(7)
+    rig.now_ms = GENESIS.genesis_time_ms - 3_600_000
+    header = blocks[-1].header
+    status = Status(header.id, header.height, header.mhp, 0)
+    claim = Admission(GENESIS).claim(status.encode(), "peer", rig.now_ms)
+    assert isinstance(claim, AdmittedClaim)
+    assert only(rig.handle(StatusReceived("peer", claim)), Ask) == []
+
+    # when its clock is set
+    rig.handle(WallClockStepped(3_640_000))
+
+    # then it hears the peer again, and fetches its chain
+    assert FollowWallClock() in rig.effects
+    assert AskStatus("peer") in rig.effects
+    rig.serve(rig.at(40).claim("peer", blocks[-1]), {"peer": blocks})
+    assert rig.head == blocks[-1].id
 
 
 def test_a_wall_clock_that_lasts_is_followed_and_nothing_signed_in_the_same_moment() -> None:
