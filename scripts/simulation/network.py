@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
@@ -18,6 +19,8 @@ NO_CONNECTION_MS = 200
 REQUEST_BYTES = 100
 # How long it takes until both ends of a broken connection know.
 NOTICED_MS = 1_500
+# There is no connection without a hello in both directions: so long after one that got lost another is tried.
+HELLO_MS = 5_000
 # Four ways, to ask and to fetch, before a validator that started speaks.
 PROMPT_MS = 200
 # A long delay is doubled at most so often: 64 times the usual one.
@@ -33,6 +36,8 @@ class Network:
         self.clogged_until_ms: dict[tuple[str, str], int] = {}
         self.sent = 0
         self._blocked: dict[tuple[str, str], None] = {}
+        # How often the one was greeted by the other.
+        self._hellos: Counter[tuple[str, str]] = Counter()
 
     @property
     def is_cut(self) -> bool:
@@ -86,10 +91,17 @@ class Network:
                 self.world.schedule.later(self._way_ms(), self._loss(other, node.name))
 
     def meet(self, one: SimulatedNode, two: SimulatedNode) -> None:
-        """Two nodes connect, and ask each other where they stand."""
+        """Two nodes connect, which they have done once each knows where the other stands."""
         if one.is_up and two.is_up:
-            self.ask_status(one, two.name)
-            self.ask_status(two, one.name)
+            self._greet(one, two)
+            self._greet(two, one)
+
+    def dismiss(self, node: SimulatedNode, peer: str) -> None:
+        """A node closes its connection to a peer, which may come back."""
+        other = self.world.by_name.get(peer)
+        if other is not None:
+            self.world.schedule.later(self._way_ms(), self._loss(other, node.name))
+            self.world.schedule.later(HELLO_MS, partial(self.meet, node, other))
 
     def send_away(self) -> None:
         """Whoever runs no engine is gone, and everybody notices."""
@@ -172,11 +184,42 @@ class Network:
 
     # ------------------------------------------------------------------------------------------------- the wire
 
+    def _greet(self, node: SimulatedNode, other: SimulatedNode) -> None:
+        lives = node.generation, other.generation
+        is_over = False
+
+        def is_gone() -> bool:
+            return is_over or not (node.is_up and other.is_up) or (node.generation, other.generation) != lives
+
+        def ask() -> None:
+            status = None if is_gone() else other.status_for(node.name)
+            if status is not None:
+                for delay_ms in self._ways_ms(other.name, node.name, len(status)):
+                    self.world.schedule.later(delay_ms, partial(hear, status))
+
+        def hear(status: bytes) -> None:
+            nonlocal is_over
+            if not is_gone() and not node.is_frozen:
+                is_over = True
+                self._hellos[node.name, other.name] += 1
+                node.hear(other.name, Claim(status))
+
+        def dial() -> None:
+            if is_gone() or (node.name, other.name) in self._blocked or (other.name, node.name) in self._blocked:
+                return  # who reaches the other again meets it again
+            for delay_ms in self._ways_ms(node.name, other.name):
+                self.world.schedule.later(delay_ms, ask)
+                break
+            self.world.schedule.later(HELLO_MS, dial)
+
+        dial()
+
     def _loss(self, node: SimulatedNode, peer: str) -> Callable[[], None]:
-        generation = node.generation
+        """The end of the connection that there is now; nothing once there is another."""
+        generation, hellos = node.generation, self._hellos[node.name, peer]
 
         def lose() -> None:
-            if node.is_up and node.generation == generation:
+            if node.is_up and node.generation == generation and self._hellos[node.name, peer] == hellos:
                 node.receive(PeerLost(peer))
 
         return lose

@@ -21,6 +21,7 @@ from chain.protocol.events import (
     AttestationsReceived,
     BlockAnnounced,
     Commit,
+    Dismiss,
     Effect,
     Equivocation,
     Event,
@@ -391,6 +392,8 @@ class SimulatedNode(Answering):
                 world.workload.on_answered(self, event.transactions, outcomes)
             case Penalise(peer, refusal):
                 self._blame(peer, refusal)
+            case Dismiss(peer):
+                world.network.dismiss(self, peer)
             case Finalized(header):
                 self.say(f"final   {header.id.hex()[:8]} height {header.height}")
             case HeadMoved(header, depth=depth):
