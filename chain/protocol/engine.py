@@ -15,6 +15,7 @@ from chain.consensus.restart import Restart
 from chain.consensus.statements import NO_TAG
 from chain.content.genesis import Genesis
 from chain.content.transactions import VerifiedTransaction
+from chain.protocol.admission import CLOCK_DISPARITY_MS
 from chain.protocol.arrivals import WaitingRoom
 from chain.protocol.clock import Mute, Trust, step_in_words
 from chain.protocol.credentials import NOBODY, Credential
@@ -250,8 +251,9 @@ class Engine:
         is_alone = len(chain.electorate.leaders) == 1
         if producer is None or self.sync.is_catching_up(now_ms, self.genesis.slot_ms, is_alone=is_alone):
             return
-        self._testimony.renew(producer)
-        if self.trust.mute(now_ms) is not None:
+        is_mute = self.trust.mute(now_ms) is not None
+        self._testimony.renew(producer, None if is_mute else self.genesis.slot_at(now_ms + CLOCK_DISPARITY_MS))
+        if is_mute:
             return
         attestation = producer.attest(chain)
         if attestation is not None:

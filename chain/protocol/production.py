@@ -82,6 +82,8 @@ class Producer:
         self._restart_signers = frozenset[bytes]() if restart is None else restart.signers(genesis.id)
         self.is_stopped = False
         self.may_be_restored = False
+        # When it was first asked whether another machine speaks with this key, and the last block from before that.
+        self._began_slot: int | None = None
         self._began_height: int | None = None
         self._made_id = b""
 
@@ -134,20 +136,43 @@ class Producer:
             and chain.electorate.tag(key).tag != self.fresh_tag
         )
 
-    def is_alone(self, chain: Blockchain) -> bool:
+    def is_alone(self, chain: Blockchain, slot: int | None) -> bool:
         """Whether it turned out that nobody else speaks with this key, so that what was lost is known to be all.
 
-        To be asked from when the head is no longer stale.  A key that said nothing about the blocks of two rounds since
-        then is on no other machine that runs, and this home was restored: its signing state is lost like any other.
+        A key that said nothing about the blocks of two rounds that were made since this was asked first is on no other
+        machine that runs, and this home was restored: its signing state is lost like any other.  What it said about
+        earlier ones may have been said here.  ``slot`` is the latest that it can be now; where it is None, what time it
+        is is not known, and all begins anew.
         """
-        votes = chain.head.votes
-        began = self._began_height = votes.height if self._began_height is None else self._began_height
-        self.may_be_restored = self.may_be_restored and votes.spoken_up_to(self.secret.public) <= began
-        if not self.may_be_restored or votes.height - began <= QUIET_ROUNDS * len(votes.electorate.leaders):
+        if not self.may_be_restored or slot is None:
+            self._began_slot = self._began_height = None
+            return False
+        began_height, votes = self._last_before(chain, slot), chain.head.votes
+        if began_height is None:
+            return False
+        self.may_be_restored = votes.spoken_up_to(self.secret.public) <= began_height
+        if not self.may_be_restored or votes.height - began_height <= QUIET_ROUNDS * len(votes.electorate.leaders):
             return False
         self.is_stopped = self.may_be_restored = False
         self.signing = self.restart = None
         return True
+
+    def _last_before(self, chain: Blockchain, slot: int) -> int | None:
+        """The height of the last block of the head's branch that may be older than the first look, None if all are.
+
+        Where a newer one is final before any was seen here, that counts as older, too: which of those below it are is
+        not known any more, and whoever spoke about them, and runs, speaks again.
+        """
+        if self._began_slot is None:
+            self._began_slot = slot
+        header, root = chain.head.header, chain.finalized
+        if header.slot <= self._began_slot:
+            return None
+        if self._began_height is None or root.slot <= self._began_slot:
+            while header.slot > self._began_slot and header.height > root.height:
+                header = chain.tree[header.parent].header
+            self._began_height = header.height
+        return self._began_height
 
     def resume(self, chain: Blockchain) -> bool:
         """Speak again, from a new signing state, once the block that renewed the tag is final on the head's branch.

@@ -56,9 +56,12 @@ class Testimony:
         """
         return [accusation for accusation in self._accusations.values() if self._is_open(accusation)]
 
-    def renew(self, producer: Producer) -> None:
-        """Where the signing state was lost, or another machine renewed it, do what the chain makes of it."""
-        if producer.is_alone(self._chain):
+    def renew(self, producer: Producer, slot: int | None) -> None:
+        """Where the signing state was lost, or another machine renewed it, do what the chain makes of it.
+
+        ``slot`` is the latest that it can be now, None where what time it is is not known.
+        """
+        if producer.is_alone(self._chain, slot):
             self._out.note("signing_lost", "nobody else speaks with this key: this home was restored, and starts anew")
         if producer.resume(self._chain):
             self._out.signing = producer.signing

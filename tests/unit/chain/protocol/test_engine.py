@@ -670,6 +670,35 @@ def test_a_key_that_signs_elsewhere_in_the_same_instant_signs_no_more(forge: For
     assert bool(again) != twin_differs
 
 
+@pytest.mark.parametrize("behind_ms", [0, 3_600_000])
+def test_a_restored_home_is_not_its_own_double_whenever_it_gets_its_chain_again(forge: Forge, behind_ms: int) -> None:
+    # given a validator whose key spoke before its home was restored, empty, and with a clock that may be slow
+    before = forge.attested(12)
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.now_ms = GENESIS.slot_start_ms(20) - behind_ms
+    rig.handle(Tick())
+
+    # when it hears something that it said, and no peer shows it more for a while
+    rig.handle(told(forge.attest(before[8], 1)))
+    assert rig.engine.producer is not None
+    assert rig.engine.producer.is_stopped
+    for _ in range(5):
+        rig.now_ms += GENESIS.slot_ms
+        rig.handle(Tick())
+
+    # and then gets all of its chain at once, with the right time
+    if behind_ms:
+        rig.handle(WallClockStepped(behind_ms))
+    rig.serve(rig.at(30).claim("peer", before[-1]), {"peer": before})
+    assert rig.head == before[-1].id
+    assert rig.engine.chain.finalized.height > 0
+    for slot in range(31, 36):
+        rig.at(slot).handle(Tick())
+
+    # then it still waits whether another machine speaks, and nobody has to start it again
+    assert rig.engine.producer.may_be_restored
+
+
 def test_a_silent_validator_whose_key_signs_elsewhere_stays_silent(forge: Forge) -> None:
     # given a copy of a key without its signing state
     rig = Rig(GENESIS, validator=1, signing=None)

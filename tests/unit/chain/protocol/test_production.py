@@ -287,8 +287,8 @@ def test_who_was_restored_starts_anew_once_nobody_else_speaks(*, speaks_on: bool
     forgotten = forge.attest(blocks[1], 1, tag=backup.tag)
     blocks.append(forge.block(blocks[1], slot=3, carrying=[] if is_fresh else [forgotten]))
     maker, chain = producer(backup), blockchain(GENESIS, blocks)
-    assert not maker.is_alone(chain)
     assert maker.seen_elsewhere(forgotten)
+    assert not maker.is_alone(chain, 3)
     assert maker.may_be_restored is not is_fresh
 
     # when the chain goes on for two rounds without it, but for what another machine says with its key
@@ -298,12 +298,45 @@ def test_who_was_restored_starts_anew_once_nobody_else_speaks(*, speaks_on: bool
         slot = blocks[-1].header.slot + (2 if blocks[-1].header.slot % 4 == 0 else 1)
         blocks.append(forge.block(blocks[-1], slot=slot, carrying=[said] if speaks_on and number == 3 else []))
         chain.add(blocks[-1], arrived_in_slot=True)
-        went_on += [number] if maker.is_alone(chain) else []
+        went_on += [number] if maker.is_alone(chain, 99) else []
 
     # then it says that it lost what it signed, unless it is not the only one, or spoke from its new state already
     assert went_on == ([] if speaks_on or is_fresh else [8])
     assert maker.is_stopped is (speaks_on or is_fresh)
     assert maker.needs_tag(chain) is (not maker.is_stopped)
+
+
+@pytest.mark.parametrize("branch", ["grows", "is another"])
+@pytest.mark.parametrize("speaks_on", [False, True])
+def test_what_was_said_before_a_home_was_restored_is_no_other_machines(*, branch: str, speaks_on: bool) -> None:
+    # given a home that was set back far, and shown what its key said since
+    forge = Forge(GENESIS)
+    first = forge.block(None, slot=2)
+    said = [forge.block(first, slot=3)]
+    for slot in (4, 5, 6):
+        said.append(forge.block(said[-1], slot=slot, carrying=[forge.attest(said[-1], 1)] if slot != 6 else []))
+    chain, maker = blockchain(GENESIS, [first]), producer(SigningState())
+    assert maker.seen_elsewhere(said[2].header)
+    restarted_slot = 8
+    if branch == "is another":
+        chain.add(forge.block(first, slot=7), arrived_in_slot=True)
+    assert not maker.is_alone(chain, restarted_slot)
+
+    # when the chain comes as it was, and goes on
+    for block in said:
+        chain.add(block, arrived_in_slot=True)
+    assert not maker.is_alone(chain, restarted_slot)
+    assert maker.may_be_restored
+    went_on = [said[-1]]
+    while not maker.is_alone(chain, 99) and len(went_on) < 20:
+        slot = went_on[-1].header.slot + (2 if went_on[-1].header.slot % 4 == 0 else 1)
+        carrying = [forge.attest(went_on[-1], 1)] if speaks_on and len(went_on) == 4 else []
+        went_on.append(forge.block(went_on[-1], slot=slot, carrying=carrying))
+        chain.add(went_on[-1], arrived_in_slot=True)
+
+    # then only what is said of later blocks is another machine's
+    assert maker.is_stopped is speaks_on
+    assert len(went_on) == (20 if speaks_on else 1 + 2 + 9)  # of slots 6, then 7 and 8, then two rounds and one
 
 
 def test_a_key_that_signed_elsewhere_on_this_branch_signs_nothing_that_contradicts() -> None:
