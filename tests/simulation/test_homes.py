@@ -87,6 +87,15 @@ def test_who_lost_its_disk_fetches_bodies_from_the_only_one_that_keeps_them(
     assert not {"node2 body_gone"} & set(refused)
 
 
+def test_what_was_on_a_disk_that_is_gone_nobody_keeps_until_it_is_missed(live: Live) -> None:
+    # given two who could drop old bodies, while the disks of the other two are gone and the machines still off
+    outcome = live([Ruin(21, ("node1", "node2"), 8), Prune(22, "node3"), Prune(23, "node0")])
+    # then one of them does not, and from that one the others fetch the chain, and go on
+    assert outcome.violation == ""
+    assert told(outcome, "drops the bodies") == 1
+    assert outcome.facts["restarts"] == 1
+
+
 def test_where_nobody_has_the_chain_any_more_there_is_nothing_to_go_on_from(live: Live) -> None:
     outcome = live([Ruin(20, ("node0", "node1", "node2", "node3"), 2)])
     assert outcome.violation == ""
