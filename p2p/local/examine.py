@@ -322,7 +322,7 @@ def _height(home: Path, status: NodeStatus, answered: Sequence[Opinion]) -> Find
         what = f"{behind} blocks behind, and fetching" if behind > 0 else "as high as its peers"
         return Finding("height", True, what)
     wanted = status["height"] + 1
-    if wanted >= min(each.oldest_body for each in told):
+    if any(each.oldest_body <= wanted <= each.height for each in told):
         remedy = "look at its log; start it again if it stays so"
         return Finding("height", False, f"it is {behind} blocks behind, and fetches none", remedy)
     what = f"it is {behind} blocks behind, and no peer that was asked keeps what blocks said from height {wanted:,} on"

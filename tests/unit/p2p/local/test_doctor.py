@@ -280,8 +280,10 @@ def test_a_node_that_is_behind_and_does_not_fetch_is_a_finding() -> None:
 
 @pytest.mark.parametrize(("height", "how"), [(0, "--join state"), (7, 'mode = "archive"')])
 def test_a_node_whose_next_block_every_peer_dropped_is_told_the_way_that_is_left(height: int, how: str) -> None:
-    case = running(height=height)
-    check, what, remedy = only(judged(case, said(1, height=100, oldest_body=50), said(2, height=99, oldest_body=60)))
+    # given one peer more, which has no block either
+    case, empty = running(height=height), said(3, height=0)
+    dropped = said(1, height=100, oldest_body=50), said(2, height=99, oldest_body=60)
+    check, what, remedy = only(judged(case, *dropped, empty))
     assert (check, f"what blocks said from height {height + 1}" in what, how in remedy) == ("height", True, True)
     # given one that still has it, there is another reason
     found = only(judged(case, said(1, height=100, oldest_body=50), said(2, height=99, oldest_body=height + 1)))
