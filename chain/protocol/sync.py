@@ -81,8 +81,8 @@ class Sync:
     def note_header(self, peer: Peer, header: Header) -> None:
         """A peer announced a block that does not attach: it claims to have the branch below it."""
         known = self.suppliers.get(peer)
-        final_height = known.status.finalized_height if known else 0
-        status = Status(header.id, header.height, header.mhp, final_height)
+        final_height, oldest_body = (known.status.finalized_height, known.status.oldest_body) if known else (0, 1)
+        status = Status(header.id, header.height, header.mhp, final_height, oldest_body=oldest_body)
         if known is None or status.rank > known.status.rank:
             self.note(peer, status)
 

@@ -288,7 +288,8 @@ def judge_peers(case: Case, opinions: Sequence[Opinion]) -> Iterator[Finding]:
     yield from _clock(answered)
     if case.status is not None and case.peers is not None:
         is_private = case.config is not None and case.config.private
-        yield from _place(case.status, case.peers, answered, is_private=is_private)
+        yield _height(case.path, case.status, answered)
+        yield from _place(case.peers, answered, is_private=is_private)
 
 
 def _nobody(case: Case, is_named: bool) -> Iterator[Finding]:
@@ -313,15 +314,25 @@ def _clock(answered: Sequence[Opinion]) -> Iterator[Finding]:
         yield Finding("clock", False, f"this machine's clock is {off}", "let NTP set it: `timedatectl set-ntp true`")
 
 
-def _place(status: NodeStatus, peers: PeerTable, answered: Sequence[Opinion], *, is_private: bool) -> Iterator[Finding]:
-    """How the network sees a running node."""
-    best = max(opinion.status.finalized_height for opinion in answered if opinion.status is not None)
-    behind = best - status["height"]
-    if behind > MAX_BEHIND and not status["syncing"]:
+def _height(home: Path, status: NodeStatus, answered: Sequence[Opinion]) -> Finding:
+    """How far a running node is behind what is final elsewhere, and what keeps it there."""
+    told = [opinion.status for opinion in answered if opinion.status is not None]
+    behind = max(each.finalized_height for each in told) - status["height"]
+    if behind <= MAX_BEHIND or status["syncing"]:
+        what = f"{behind} blocks behind, and fetching" if behind > 0 else "as high as its peers"
+        return Finding("height", True, what)
+    wanted = status["height"] + 1
+    if any(each.oldest_body <= wanted <= each.height for each in told):
         remedy = "look at its log; start it again if it stays so"
-        yield Finding("height", False, f"it is {behind} blocks behind, and fetches none", remedy)
-    else:
-        yield Finding("height", True, f"{behind} blocks behind, and fetching" if behind > 0 else "as high as its peers")
+        return Finding("height", False, f"it is {behind} blocks behind, and fetches none", remedy)
+    what = f"it is {behind} blocks behind, and no peer that was asked keeps what blocks said from height {wanted:,} on"
+    if status["height"]:
+        return Finding("height", False, what, 'name a peer in config.toml that has it, such as one of mode = "archive"')
+    return Finding("height", False, what, f"start it with `python node.py run --home {pasted(home)} --join state`")
+
+
+def _place(peers: PeerTable, answered: Sequence[Opinion], *, is_private: bool) -> Iterator[Finding]:
+    """How the network sees a running node."""
     connected: set[Any] = {peer["peer_id"] for peer in peers["peers"]}
     for opinion in answered:
         if opinion.address.peer_id not in connected:

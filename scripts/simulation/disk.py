@@ -76,7 +76,9 @@ class Disk:
 
     def suffer(self, damage: Damage, random: Random) -> None:
         """What is durable is damaged while nobody looks."""
-        self._is_hurt, self._is_missing = True, damage == "removed"
+        self._is_hurt, self._is_missing = True, False
+        if damage == "removed":
+            self.lose_all()
         if damage != "restored":
             self.signing = self.restart = None
             return
@@ -86,6 +88,12 @@ class Disk:
         self._is_hurt = self.contents() != was
         if self._is_hurt and not self.finds_out:
             self.signing = self.restart = None
+
+    def lose_all(self) -> None:
+        """Nothing is left, from now on and not only once that is noticed: nobody can count on what was here."""
+        self._is_missing, empty = True, Disk(self.genesis, None)
+        for name in _DURABLE:
+            setattr(self, name, getattr(empty, name))
 
     def sign_restart(self, restart: Restart) -> None:
         """An operator signs a restart in this home, as :meth:`chain.disk.storage.Storage.sign_restart` notes it."""

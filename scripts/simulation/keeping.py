@@ -29,9 +29,9 @@ def source_of(world: World, node: SimulatedNode) -> Disk | None:
 
 
 def _others_keep(world: World, nodes: Collection[SimulatedNode], height: int) -> bool:
-    """Whether another honest node than these has every body up to a height."""
+    """Whether another honest node than these has every body up to a height, on a disk without hidden damage."""
     others = (other.disk for other in world.honest if other not in nodes)
-    return any(disk.oldest == 1 and disk.finalized >= height for disk in others)
+    return any(disk.oldest == 1 and disk.finalized >= height and not disk.is_unsound for disk in others)
 
 
 def _settled_height(node: SimulatedNode) -> int:

@@ -145,6 +145,7 @@ class RealDisk(Disk):
         match damage:
             case "removed":
                 self._path.unlink()
+                self.lose_all()
             case "signing":
                 self._execute("DELETE FROM meta WHERE key = 'signing'")
             case "flipped meta":

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chain.base.errors import OperatorError
+from chain.branches.blockchain import Blockchain
 from chain.consensus.electorate import Electorate
 from chain.consensus.restart import SALT_BYTES, Restart
 from chain.protocol.rescue import has_come, may_come, undone
 from scripts.simulation.node import SimulatedNode
+from scripts.simulation.settings import Violation
 from scripts.simulation.world import World
 
 # People take their time: until they see that nothing is final any more, and between one node and the next.
@@ -19,7 +21,8 @@ PATIENCE_SLOTS = 12
 STEP_SLOTS = 2
 # Who has another chain that is as long by now does not fetch the block: then all begin anew.
 WAIT_SLOTS = 20
-# Meanwhile so many may lose their disks that the restart, though it came, lets nothing become final.
+# Meanwhile so many may lose their disks that the restart, though it came, lets nothing become final.  Where enough know
+# what they said last, they are merely cut off, and nobody needs another.
 AGAIN_SLOTS = 60
 
 
@@ -33,7 +36,11 @@ class Rescue:
         self._file: Restart | None = None
         self._has_waited = False
         self._kept: set[bytes] = set()
+        # Whether enough signed it, more than a third of which knew what they had said.
+        self._is_binding = False
         self._next_slot = self._stuck_slot = 0
+        # Up to where something is final, and since when.
+        self._final_height = self._moved_slot = 0
 
     def begin(self) -> None:
         """So many disks are gone that nothing can become final."""
@@ -42,34 +49,60 @@ class Rescue:
 
     def each_slot(self) -> None:
         """One operator stops one node, and starts it again."""
-        if not self.is_under_way or self.world.slot < self._next_slot:
+        if not self.is_under_way:
             return
-        self._next_slot = self.world.slot + STEP_SLOTS
-        if self._is_over():
-            self.is_under_way, self.count = False, self.count + 1
-            self.world.timeline.say("world", "the restart is final")
-        elif self._file is None:
+        slot, file, final_height = self.world.slot, self._file, self._final()
+        if final_height != self._final_height:
+            self._final_height, self._moved_slot = final_height, slot
+        if slot < self._next_slot:
+            return
+        self._next_slot = slot + STEP_SLOTS
+        if file is None:
             self._agree()
+        elif final_height > file.height:
+            self._end(file)
         else:
-            self._carry(self._file)
+            self._carry(file)
 
-    def _is_over(self) -> bool:
-        file, chains = self._file, [node.engine.chain for node in self.world.honest]
-        return file is not None and any(
-            has_come(file, chain) and chain.finalized.height > file.height for chain in chains
-        )
+    def _end(self, file: Restart) -> None:
+        """Something new is final, by the restart or in its place; whether that is enough, people see next.
+
+        Raises :class:`Violation` where those that signed had promised that nothing else would.
+        """
+        has_taken_place = any(has_come(file, node.engine.chain) for node in self.world.honest)
+        if not has_taken_place and self._is_binding and self.world.checks.is_safe:
+            raise Violation("the chain goes on from elsewhere than where people agreed")
+        self._file, self.count = None, self.count + has_taken_place
+        self.world.timeline.say("world", f"the restart is {'final' if has_taken_place else 'overtaken'}")
 
     def _agree(self) -> None:
-        """All look whose chain is the longest; whoever is down is waited for."""
-        world, nodes = self.world, self.world.honest
-        if all(node.is_up for node in nodes):
-            head = max((node.engine.chain.head.header for node in nodes), key=lambda head: (head.mhp, head.height))
-            if not head.height:  # somebody has more, and will bring it
-                return
+        """All look who lost what it said, and whose chain is the longest; whoever is down is waited for."""
+        world = self.world
+        if not all(node.is_up for node in world.honest):
+            return
+        head = self._longest().head.header
+        if self._are_enough():
+            self.is_under_way = False
+            world.timeline.say("world", "enough validators know what they said last: nobody needs a restart")
+        elif head.height and world.slot >= self._moved_slot + PATIENCE_SLOTS:  # else the chain may go on by itself
             self._kept.clear()
+            self._is_binding = False
             self._file = Restart(head.id, head.height, world.random.randbytes(SALT_BYTES))
             self._stuck_slot = world.slot + WAIT_SLOTS
             world.timeline.say("world", f"people agree to go on from {head.id.hex()[:8]} at height {head.height}")
+
+    def _are_enough(self) -> bool:
+        """Whether those that know what they said last are, without whoever is not honest and may never speak."""
+        producers = [node.engine.producer for node in self.world.honest if node.is_up]
+        knowing = [each.secret.public for each in producers if each and not (each.is_silent or each.is_stopped)]
+        return self._longest().electorate.is_enough(knowing)
+
+    def _longest(self) -> Blockchain:
+        chains = [node.engine.chain for node in self.world.honest]
+        return max(chains, key=lambda chain: (chain.head.header.mhp, chain.head.header.height))
+
+    def _final(self) -> int:
+        return max(node.engine.chain.finalized.height for node in self.world.honest)
 
     def _carry(self, file: Restart) -> None:
         """To one who has not signed; once enough did, to one who does not know that."""
@@ -87,7 +120,7 @@ class Rescue:
         if self.world.slot > self._stuck_slot and not self._is_agreed(file):
             self.world.timeline.say("world", "somebody does not get the block to go on from, so people begin anew")
             self._file, self._has_waited = None, True
-        elif self.world.slot > self._stuck_slot + AGAIN_SLOTS:
+        elif self.world.slot > self._stuck_slot + AGAIN_SLOTS and not self._are_enough():
             self.world.timeline.say("world", "nothing became final since: more disks were lost, so people agree again")
             self._file = None
 
@@ -118,7 +151,8 @@ class Rescue:
             self._file, self._stuck_slot = signed, self.world.slot + WAIT_SLOTS
             self._kept |= {node.key.public} if knew else set()
             if self._is_agreed(signed) and not self._is_agreed(file):
-                self.world.checks.on_restart(node, signed.tip, is_sure=self._is_sure(signed))
+                self._is_binding = self._is_sure(signed)
+                self.world.checks.on_restart(node, signed.tip, is_sure=self._is_binding)
         node.start()
 
     def _is_agreed(self, file: Restart) -> bool:

@@ -10,7 +10,7 @@ from p2p.local.commandline import pasted
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -60,10 +60,11 @@ class Testnet:
         self.nodes: dict[int, RunningNode] = {}
         self._numbers = count(1_000)
 
-    def start(self, *numbers: int) -> None:
+    def start(self, *numbers: int, join: str = "blocks") -> None:
         """Start these nodes, and wait until they are ready."""
         for number in numbers:
-            self.nodes[number] = self._stacks[number].enter_context(running(self.homes[number]))
+            node = running(self.homes[number], "--join", join)
+            self.nodes[number] = self._stacks[number].enter_context(node)
 
     def stop(self, *numbers: int, kill: bool = False) -> None:
         """Stop these nodes."""
@@ -135,6 +136,19 @@ class Testnet:
         ended = run_to_end("init", "--resync", "--home", str(self.homes[number]))
         assert ended.returncode == 0, ended.stderr
 
+    def restart(self, file: Path, numbers: Sequence[int]) -> None:
+        """The operators of three homes sign a restart, one after the other, each as soon as it has the block."""
+        said = ("1 of the 3 needed", "2 of the 3 needed", "that is enough")
+        for number, progress in zip(numbers, said, strict=True):
+            if file.exists():
+                self.until_height(number, json.loads(file.read_text(encoding="ascii"))["height"])
+            self.stop(number)
+            signed = run_to_end("restart", "sign", str(file), "--home", str(self.homes[number]))
+            assert signed.returncode == 0, signed.stderr
+            assert progress in signed.stdout
+            assert f"run --home {pasted(self.homes[number])}" in signed.stdout
+            self.start(number)
+
     def check_nobody_is_to_blame(self) -> None:
         """No node saw anybody contradict itself, and none is jailed: all four lead."""
         for home in self.homes:
@@ -201,6 +215,39 @@ def test_a_restored_backup(testnet: Testnet, tmp_path: Path, is_hot: bool) -> No
     testnet.check_nobody_is_to_blame()
 
 
+def test_more_than_are_tolerated_where_nobody_is_left_who_keeps_old_bodies(testnet: Testnet, tmp_path: Path) -> None:
+    # given two of four that have no old bodies, since they once joined by state
+    testnet.grow(16)
+    for number in (3, 2):
+        testnet.stop(number)
+        testnet.lose_disk(number)
+        testnet.start(number, join="state")
+        testnet.until(lambda number=number: not testnet.nodes[number].status()["silent"], "it speaks again")
+        assert testnet.nodes[number].status()["oldest_body"] > 1
+
+    # when the disks of the other two are lost at once, such a node gets no block, and its operator is told why
+    testnet.stop(0, 1)
+    for number in (0, 1):
+        testnet.lose_disk(number)
+    testnet.start(0)
+
+    def advice() -> list[str]:
+        ended = run_to_end("doctor", "--home", str(testnet.homes[0]), "--json")
+        return [finding["remedy"] for finding in json.loads(ended.stdout)["findings"] if finding["check"] == "height"]
+
+    testnet.until(lambda: any("--join state" in remedy for remedy in advice()), "the doctor says how to join")
+    assert testnet.nodes[0].status()["height"] == 0
+
+    # then both join by state, and the network goes on from a restart
+    testnet.stop(0)
+    testnet.start(0, 1, join="state")
+    testnet.restart(tmp_path / "restart.json", (2, 3, 0))
+    testnet.until_final()
+    for number in range(4):
+        testnet.until_made_by(number)
+    testnet.check_nobody_is_to_blame()
+
+
 @pytest.mark.parametrize("lost", [(2, 3), (1, 2, 3)], ids=["two of four", "all but one"])
 def test_more_than_are_tolerated(testnet: Testnet, tmp_path: Path, lost: tuple[int, ...]) -> None:
     # given so many of four whose disks are lost at once
@@ -221,17 +268,8 @@ def test_more_than_are_tolerated(testnet: Testnet, tmp_path: Path, lost: tuple[i
     final = max(status["finalized_height"] for status in testnet.status())
 
     # when three operators sign a restart, one after the other, each as soon as its home has the block
-    file = tmp_path / "restart.json"
-    began = time.monotonic()
-    for number, said in ((0, "1 of the 3 needed"), (2, "2 of the 3 needed"), (3, "that is enough")):
-        height = json.loads(file.read_text(encoding="ascii"))["height"] if number else 0
-        testnet.until_height(number, height)
-        testnet.stop(number)
-        signed = run_to_end("restart", "sign", str(file), "--home", str(testnet.homes[number]))
-        assert signed.returncode == 0, signed.stderr
-        assert said in signed.stdout
-        assert f"run --home {pasted(testnet.homes[number])}" in signed.stdout
-        testnet.start(number)
+    file, began = tmp_path / "restart.json", time.monotonic()
+    testnet.restart(file, (0, 2, 3))
 
     # then blocks are final again, above the one they agreed on, and all speak
     testnet.until_final()

@@ -9,13 +9,15 @@ from typing import Literal, TypeAlias
 import pytest
 
 from chain.base.errors import Refused
+from chain.consensus.restart import Restart
 from chain.protocol.events import Request
 from scripts.simulation import versions
-from scripts.simulation.acts import Act, BackUp, Crash, Prune, Ruin, Upgrade
+from scripts.simulation.acts import Act, BackUp, Crash, Cut, Prune, Ruin, Upgrade
 from scripts.simulation.history import History, run_history
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.plan import Plan
-from scripts.simulation.settings import Outcome, Settings
+from scripts.simulation.rescue import PATIENCE_SLOTS, STEP_SLOTS
+from scripts.simulation.settings import Outcome, Settings, Violation
 
 CALM = Settings(nodes=4, slots=60, faults="none", traffic="ratings", keep_timeline=True)
 
@@ -28,9 +30,9 @@ def live(monkeypatch: pytest.MonkeyPatch) -> Live:
     """What becomes of a history in which, beside traffic, only these acts happen."""
     draw = Plan.draw
 
-    def run(acts: Sequence[Act], disk: Literal["memory", "real"] = "memory") -> Outcome:
+    def run(acts: Sequence[Act], disk: Literal["memory", "real"] = "memory", slots: int = CALM.slots) -> Outcome:
         monkeypatch.setattr(Plan, "draw", lambda plan, slots: (*draw(plan, slots), *acts))
-        return run_history(replace(CALM, disk=disk), 0)
+        return run_history(replace(CALM, disk=disk, slots=slots), 0)
 
     return run
 
@@ -85,6 +87,49 @@ def test_who_lost_its_disk_fetches_bodies_from_the_only_one_that_keeps_them(
     assert told(outcome, "lost its whole disk") == 2
     assert refused
     assert not {"node2 body_gone"} & set(refused)
+
+
+def test_what_was_on_a_disk_that_is_gone_nobody_keeps_until_it_is_missed(live: Live) -> None:
+    # given two who could drop old bodies, while the disks of the other two are gone and the machines still off
+    outcome = live([Ruin(21, ("node1", "node2"), 8), Prune(22, "node3"), Prune(23, "node0")])
+    # then one of them does not, and from that one the others fetch the chain, and go on
+    assert outcome.violation == ""
+    assert told(outcome, "drops the bodies") == 1
+    assert outcome.facts["restarts"] == 1
+
+
+def test_nobody_begins_another_restart_where_validators_are_merely_cut_off(live: Live) -> None:
+    # given a network that is cut in halves while its operators sign, and for longer than they wait for what is final
+    left, right = ("node0", "node1"), ("node2", "node3")
+    ways = tuple((one, two) for side, other in ((left, right), (right, left)) for one in side for two in other)
+    cut = Cut(37, ways, "halves", is_noticed=False, turns=(100,))
+    outcome = live([Ruin(20, ("node1", "node2"), 2), cut], slots=160)
+    # then the first one lets it go on once the cut is healed
+    assert outcome.violation == ""
+    assert told(outcome, "people agree") == 1
+    assert outcome.facts["restarts"] == 1
+
+
+@pytest.mark.parametrize("is_binding", [False, True])
+def test_a_chain_may_go_on_in_the_place_of_a_restart_unless_enough_signed_it(is_binding: bool) -> None:
+    # given a chain that is final above the block of a restart
+    history = History(CALM, 0)
+    history.run()
+    world, rescue = history.world, history.faults.rescue
+    rescue.begin()
+    rescue._file = Restart(world.honest[0].disk.main[5].id, 5, bytes(16))
+    rescue._is_binding = is_binding
+    world.run_slots(PATIENCE_SLOTS)
+    # then people see that nobody needs one; or that others went on without those who had given up their voice for it
+    if is_binding:
+        with pytest.raises(Violation, match="elsewhere than where people agreed"):
+            rescue.each_slot()
+        return
+    rescue.each_slot()
+    world.run_slots(STEP_SLOTS)
+    rescue.each_slot()
+    assert not rescue.is_under_way
+    assert rescue.count == 0
 
 
 def test_where_nobody_has_the_chain_any_more_there_is_nothing_to_go_on_from(live: Live) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -335,6 +336,10 @@ def test_an_announced_header_is_a_claim_if_it_says_more() -> None:
     sync.note("far", claim(5_000))
     sync.note_header("far", unknown)
     assert sync.statuses["far"] == claim(5_000)
+    # what it dropped before, it lacks still
+    sync.note("pruned", replace(claim(5, mhp=0), oldest_body=4))
+    sync.note_header("pruned", unknown)
+    assert sync.statuses["pruned"] == Status(unknown.id, unknown.height, unknown.mhp, 0, oldest_body=4)
 
 
 def test_it_is_looked_again_when_a_reply_is_late(chain: Blockchain) -> None:

@@ -225,8 +225,16 @@ CONNECTED: Peer = {
 }
 
 
-def said(number: int = 1, *, ahead_ms: int | None = 0, height: int = 7, places: tuple[str, ...] = ("/x",)) -> Opinion:
-    return Opinion(address(number), "", Status(bytes(32), height, height, height, 1), ahead_ms, 20, places)
+def said(
+    number: int = 1,
+    *,
+    ahead_ms: int | None = 0,
+    height: int = 7,
+    places: tuple[str, ...] = ("/x",),
+    oldest_body: int = 1,
+) -> Opinion:
+    status = Status(bytes(32), height, height, height, 1, oldest_body=oldest_body)
+    return Opinion(address(number), "", status, ahead_ms, 20, places)
 
 
 def running(**changes: Any) -> Case:
@@ -268,6 +276,18 @@ def test_a_node_that_nobody_can_dial_is_a_finding() -> None:
 def test_a_node_that_is_behind_and_does_not_fetch_is_a_finding() -> None:
     assert only(judged(running(), said(height=100)))[0] == "height"
     assert judged(running(syncing=True), said(height=100)) == []
+
+
+@pytest.mark.parametrize(("height", "how"), [(0, "--join state"), (7, 'mode = "archive"')])
+def test_a_node_whose_next_block_every_peer_dropped_is_told_the_way_that_is_left(height: int, how: str) -> None:
+    # given one peer more, which has no block either
+    case, empty = running(height=height), said(3, height=0)
+    dropped = said(1, height=100, oldest_body=50), said(2, height=99, oldest_body=60)
+    check, what, remedy = only(judged(case, *dropped, empty))
+    assert (check, f"what blocks said from height {height + 1}" in what, how in remedy) == ("height", True, True)
+    # given one that still has it, there is another reason
+    found = only(judged(case, said(1, height=100, oldest_body=50), said(2, height=99, oldest_body=height + 1)))
+    assert "fetches none" in found[1]
 
 
 def test_a_peer_that_answers_here_and_is_not_connected_is_a_finding() -> None:
