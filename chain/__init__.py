@@ -103,6 +103,7 @@ touches the disk.  Files import only files above them in this list::
     stall         whether finality stands still, and for want of whom
 
   protocol      one node: what it takes from the network, makes of it, and says
+    queues        what waits of each actor, and whose next transaction blocks refuse
     mempool       transactions that wait for a block
     trial         whether a transaction may wait, and what the next block would make of it
     credentials   which validator's machine a peer is

@@ -23,8 +23,8 @@ from chain.content.actions import Action, Enrol, Rate
 from chain.content.genesis import Genesis
 from chain.content.transactions import sign_transaction
 from chain.protocol.credentials import sign_credential
-from chain.protocol.mempool import MAX_PER_ACTOR
 from chain.protocol.messages import MAX_ANNOUNCEMENT_BYTES, Announcement, RawItems, Status
+from chain.protocol.queues import MAX_PER_ACTOR
 from p2p.frames import LIBRARY_ERRORS, READ_BYTES
 from p2p.meshsub.wire import MAX_RPC_BYTES
 from p2p.protocol import BLOCKS, TRANSACTIONS

@@ -10,7 +10,19 @@ from collections.abc import Iterable, Iterator
 
 from chain.branches import blocktree
 from chain.content import blocks
-from chain.protocol import admission, arrivals, download, headway, heard, mempool, messages, suppliers, sync, witness
+from chain.protocol import (
+    admission,
+    arrivals,
+    download,
+    headway,
+    heard,
+    mempool,
+    messages,
+    queues,
+    suppliers,
+    sync,
+    witness,
+)
 from chain.protocol.engine import MAX_REGOSSIP, Engine
 from chain.protocol.events import AnnounceBlock, Ask, Effect, GossipTransactions
 from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions
@@ -54,7 +66,7 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     # Twice, because what a reorg abandons comes back into a full pool, too.
     yield "transactions in the pool", len(pool), 2 * mempool.MAX_TRANSACTIONS
     yield "bytes in the pool", pool.bytes, 2 * mempool.MAX_BYTES
-    yield "transactions of one actor", max(map(len, pool._by_actor.values()), default=0), mempool.MAX_PER_ACTOR
+    yield "transactions of one actor", max(map(len, pool._queues.by_actor.values()), default=0), queues.MAX_PER_ACTOR
     yield "transactions of strangers", pool.strangers, mempool.MAX_FROM_STRANGERS
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chain.base.errors import Disposition
 from chain.content.actions import Action, Enrol, Rate
 from chain.content.transactions import VerifiedTransaction, sign_transaction
-from chain.protocol import mempool
+from chain.protocol import mempool, queues
 from chain.protocol.mempool import Mempool
 from tests.support.pool import check_pool
 from tests.support.refusals import refusal
@@ -20,10 +20,8 @@ from tests.support.world import genesis_of, secret
 
 GENESIS = genesis_of(4)
 ACTORS = [secret(50 + number) for number in range(5)]
-BOUNDS = {
-    "MAX_TRANSACTIONS": 14, "MAX_BYTES": 2_400, "MAX_PER_ACTOR": 5, "MAX_FROM_STRANGERS": 6,
-    "MAX_EARLY": 4, "MAX_EARLY_OF_ACTOR": 3,
-}  # fmt: skip
+BOUNDS = {"MAX_TRANSACTIONS": 14, "MAX_BYTES": 2_400, "MAX_FROM_STRANGERS": 6, "MAX_EARLY": 4}
+OF_AN_ACTOR = {"MAX_PER_ACTOR": 5, "MAX_EARLY_OF_ACTOR": 3}
 who = st.integers(0, len(ACTORS) - 1)
 
 
@@ -38,8 +36,9 @@ class PoolMachine(RuleBasedStateMachine):
 
     @initialize()
     def shrink_the_bounds(self) -> None:
-        for name, value in BOUNDS.items():
-            self.patch.setattr(mempool, name, value)
+        for module, bounds in ((mempool, BOUNDS), (queues, OF_AN_ACTOR)):
+            for name, value in bounds.items():
+                self.patch.setattr(module, name, value)
 
     def teardown(self) -> None:
         self.patch.undo()
@@ -104,8 +103,8 @@ class PoolMachine(RuleBasedStateMachine):
     def a_block_refuses(self, actors: list[int]) -> None:
         held_up = {ACTORS[actor].public for actor in actors}
         self.pool.hold_up(held_up, self.next_height)
-        assert held_up <= self.pool._held_up.keys()
-        order = [item.actor in self.pool._held_up for item in self.pool.candidates()]
+        assert held_up <= self.pool._queues.held_up.keys()
+        order = [item.actor in self.pool._queues.held_up for item in self.pool.candidates()]
         assert order == sorted(order)
 
     @rule()
@@ -113,9 +112,9 @@ class PoolMachine(RuleBasedStateMachine):
         waiting = list(self.pool)
         self.pool.clear_held_up()
         gone = [item for item in waiting if item.id not in self.pool]
-        assert all(item.actor in self.pool._held_up for item in gone)
+        assert all(item.actor in self.pool._queues.held_up for item in gone)
         left = {item.actor for item in self.pool if item.id not in self.pool._claimed}
-        assert not left & self.pool._held_up.keys()
+        assert not left & self.pool._queues.held_up.keys()
 
     @rule()
     def expire(self) -> None:
@@ -133,7 +132,9 @@ class PoolMachine(RuleBasedStateMachine):
     def bounds_hold(self) -> None:
         assert len(self.pool) <= BOUNDS["MAX_TRANSACTIONS"]
         assert self.pool.bytes <= BOUNDS["MAX_BYTES"]
-        assert all(count <= BOUNDS["MAX_PER_ACTOR"] for count in Counter(item.actor for item in self.pool).values())
+        assert all(
+            count <= OF_AN_ACTOR["MAX_PER_ACTOR"] for count in Counter(item.actor for item in self.pool).values()
+        )
 
     @invariant()
     def candidates_can_be_executed_in_order(self) -> None:

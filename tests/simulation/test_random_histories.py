@@ -12,7 +12,7 @@ import pytest
 
 from chain.content.actions import Enrol, Rate
 from chain.content.transactions import VerifiedTransaction
-from chain.protocol import mempool
+from chain.protocol import mempool, queues
 from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World
@@ -90,7 +90,7 @@ class History:
             assert len(pool) <= mempool.MAX_TRANSACTIONS
             assert pool.bytes <= mempool.MAX_BYTES
             check_pool(pool)
-            assert all(0 < len(queue) <= mempool.MAX_PER_ACTOR for queue in pool._by_actor.values())
+            assert all(0 < len(queue) <= queues.MAX_PER_ACTOR for queue in pool._queues.by_actor.values())
             assert len(host.engine.waiting) <= 64
             assert not host.penalties, f"{host.name} blamed an honest peer: {host.penalties[0]}"
             assert host.equivocations == 0

@@ -7,7 +7,7 @@ from chain.protocol.mempool import Mempool
 
 def check_pool(pool: Mempool) -> None:
     """The pool's counts are what they count."""
-    waiting, queues = list(pool), pool._by_actor
+    waiting, queues = list(pool), pool._queues.by_actor
     assert pool.bytes == sum(len(item.raw) for item in waiting)
     assert all(map(len, queues.values())), "an actor of whom nothing waits"
     held = {(actor, nonce): item for actor, queue in queues.items() for nonce, item in queue.by_nonce.items()}
@@ -15,5 +15,4 @@ def check_pool(pool: Mempool) -> None:
     assert pool.strangers == sum(len(queue) for queue in queues.values() if queue.is_strangers)
     able = [item.actor for item in pool.candidates()]
     assert pool.ready == len(able)
-    assert pool.expected == sum(not (actor in pool._held_up or queues[actor].is_strangers) for actor in able)
-    assert {actor for actor, queue in queues.items() if queue.is_held_up} == pool._held_up.keys() & queues.keys()
+    assert pool.expected == sum(not (actor in pool._queues.held_up or queues[actor].is_strangers) for actor in able)

@@ -30,7 +30,6 @@ from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.disk.database import DATABASE
 from chain.disk.reader import Reader
 from chain.disk.storage import Storage
-from chain.protocol import mempool
 from chain.protocol.admission import check_clock
 from chain.protocol.events import Commit, Notice
 from chain.protocol.mempool import Mempool
@@ -70,7 +69,7 @@ def offered(*transactions: VerifiedTransaction, bound: str = "", value: int = 0)
 
     def case(patch: pytest.MonkeyPatch) -> None:
         if bound:
-            patch.setattr(mempool, bound, value)
+            patch.setattr(f"chain.protocol.{bound}", value)
         pool = Mempool(lambda _: 1)
         for transaction in transactions:
             pool.add(transaction, 10)
@@ -230,8 +229,8 @@ CASES: dict[Reason, tuple[Disposition, Case]] = {
     Reason.TOO_MANY_CHANGES: (LATER, requested(*[Change(JAIL, LEADER), Change(RELEASE, LEADER)] * MAX_QUEUED)),
     Reason.DUPLICATE: (IGNORE, offered(signed(1, GOOD), signed(1, GOOD))),
     Reason.NONCE_TAKEN: (IGNORE, offered(signed(1, GOOD), signed(1, GOOD, 51))),
-    Reason.ACTOR_QUOTA: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="MAX_PER_ACTOR", value=1)),
-    Reason.POOL_FULL: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="MAX_TRANSACTIONS", value=1)),
+    Reason.ACTOR_QUOTA: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="queues.MAX_PER_ACTOR", value=1)),
+    Reason.POOL_FULL: (LATER, offered(signed(1, GOOD), signed(2, GOOD), bound="mempool.MAX_TRANSACTIONS", value=1)),
     Reason.FUTURE_SLOT: (LATER, from_the_future),
     Reason.UNKNOWN_PARENT: (LATER, grown(parent=bytes(32))),
     Reason.INVALID_PARENT: (IGNORE, on_an_invalid_block),

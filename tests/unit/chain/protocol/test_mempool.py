@@ -10,7 +10,8 @@ from chain.base.errors import Reason, Refused
 from chain.content.actions import Enrol, Rate
 from chain.content.transactions import VerifiedTransaction
 from chain.protocol import mempool
-from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, MAX_HELD_UP_BLOCKS, MAX_PER_ACTOR, Mempool
+from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, Mempool
+from chain.protocol.queues import MAX_HELD_UP_BLOCKS
 from tests.support.world import Actor, genesis_of
 
 GENESIS = genesis_of(4)
@@ -129,15 +130,6 @@ def test_the_first_with_a_nonce_stays(pool: Pool) -> None:
     assert pool.refusal(actor.sign(RATE, 51)) is Reason.NONCE_TAKEN
 
 
-def test_one_actor_has_a_quota(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mempool, "MAX_PER_ACTOR", 3)
-    queue = rates(member(pool, 1), 4)
-    assert pool.refusal(queue[3]) is Reason.NONCE_GAP
-    pool.take(*queue[:3])
-    assert pool.refusal(queue[3]) is Reason.ACTOR_QUOTA
-    pool.take(*rates(member(pool, 2), 1))
-
-
 def test_what_waits_for_something_unseen_is_counted_apart(pool: Pool) -> None:
     queue = rates(member(pool, 1), 5)
     pool.take(queue[0], queue[2], queue[4])
@@ -146,16 +138,6 @@ def test_what_waits_for_something_unseen_is_counted_apart(pool: Pool) -> None:
     assert (pool.ready, pool.early) == (3, 1)
     pool.remove(queue[0].id)
     assert (pool.ready, pool.early) == (0, 3)
-
-
-def test_little_of_one_actor_may_be_early(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mempool, "MAX_EARLY_OF_ACTOR", 2)
-    queue = rates(member(pool, 1), 5)
-    pool.take(*queue[2:4])
-    assert pool.refusal(queue[4]) is Reason.NONCE_GAP
-    pool.take(queue[0])
-    assert pool.refusal(queue[4]) is Reason.NONCE_GAP
-    pool.take(queue[1], queue[4])
 
 
 def test_many_that_are_early_keep_nobody_else_out(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,25 +218,6 @@ def test_what_is_held_up_gives_way_and_does_not_fill_the_pool_again(
     assert (pool.order(), pool.expected) == (ann[:3], 0)
 
 
-def test_those_are_tried_first_of_whom_something_waits_for_long(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mempool, "MAX_SUSPECTS", 2)
-    ann, bob, eve = (rates(member(pool, number), 2) for number in (1, 2, 3))
-    stranger, early = Actor(GENESIS, 20).sign(Enrol()), rates(member(pool, 21), 2)[1]
-    pool.take(stranger, early, *ann, *bob, *eve)
-    assert [pool.suspects() for _ in range(3)] == [[ann[0], bob[0]], [eve[0], ann[0]], [bob[0], eve[0]]]
-    pool.hold_up([ann[0].actor, bob[0].actor], HEIGHT)
-    assert pool.suspects() == [eve[0]]
-
-
-def test_those_who_are_held_up_are_forgotten_the_oldest_first(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mempool, "MAX_HELD_UP", 2)
-    ann, bob, eve = (rates(member(pool, number), 1)[0] for number in (1, 2, 3))
-    pool.take(ann, bob, eve)
-    pool.hold_up([ann.actor, bob.actor], HEIGHT)
-    pool.hold_up([ann.actor, eve.actor], HEIGHT + 1)
-    assert (pool.order(), pool.expected) == ([bob, ann, eve], 1)
-
-
 def test_in_a_full_pool_what_is_early_gives_way_to_what_is_next(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 4)
     _, *early = rates(member(pool, 1), 5)
@@ -275,16 +238,6 @@ def test_what_is_early_does_not_wait_as_long(pool: Pool) -> None:
     assert list(pool) == [ready, early, ours]
     pool.expire(HEIGHT + MAX_EARLY_BLOCKS + 1)
     assert list(pool) == [ready, ours], "what this node told a client that it takes, it keeps"
-
-
-def test_nobody_reserves_nonces_far_ahead(pool: Pool) -> None:
-    actor = member(pool, 1, nonce=7)
-    actor.nonce = 7 + MAX_PER_ACTOR
-    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_GAP
-    actor.nonce = 7 + MAX_PER_ACTOR - 1
-    pool.take(actor.sign(RATE))
-    actor.nonce = 2**64 - 1
-    assert pool.refusal(actor.sign(RATE)) is Reason.NONCE_GAP
 
 
 def test_the_pool_is_bounded_in_number(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
