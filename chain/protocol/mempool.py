@@ -38,6 +38,11 @@ MAX_ASIDE = 4_096
 NextNonce = Callable[[bytes], int | None]
 
 
+def too_many_strangers() -> Refused:
+    """What a key is told that did not enrol yet, where there is no room for more of those."""
+    return Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
+
+
 class Mempool:
     """``next_nonce`` tells the nonce that an actor's next transaction carries at the head; None for a stranger.
 
@@ -152,7 +157,7 @@ class Mempool:
         if is_full and not (self._is_next(transaction) and self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
         if is_stranger and self.strangers >= room * MAX_FROM_STRANGERS:
-            raise Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
+            raise too_many_strangers()
         if self.early >= room * MAX_EARLY and not (self._is_next(transaction) or self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
 

@@ -9,7 +9,7 @@ from chain.base.errors import Disposition, Reason, Refused
 from chain.branches.blockchain import Blockchain
 from chain.content.actions import Rate
 from chain.content.transactions import Transaction, VerifiedTransaction
-from chain.protocol.mempool import Mempool
+from chain.protocol.mempool import Mempool, too_many_strangers
 from chain.register import registry
 from chain.register.draft import Draft
 
@@ -118,7 +118,7 @@ def screen(chain: Blockchain, *, takes_strangers: bool = True) -> Callable[[Tran
 
     def look(transaction: Transaction) -> Refused | None:
         if not takes_strangers and draft.account(transaction.actor) is None:
-            return Refused(Reason.POOL_FULL, "too many keys wait to enrol; submit again later")
+            return too_many_strangers()
         try:
             registry.check_quota(draft, transaction)
         except Refused as refusal:
