@@ -106,12 +106,12 @@ def request(validators: Validators, change: Change, *, batch: int, height: int) 
     after = _applied(seats, change, height)
     if len(after) > batch:
         raise Refused(Reason.TOO_MANY_VALIDATORS, f"this network has room for {batch}")
-    if not any(weight for _, weight in weights_of(after)):
+    if not _is_led(after):
         raise Refused(Reason.NO_VALIDATOR_LEFT, "no validator would be left")
     if change.kind == JAIL:
         marked = tuple(_jailed(seat, height) if seat.key == change.key else seat for seat in validators.active)
         validators = validators._replace(active=marked)
-        if not _is_led(validators):
+        if not (_is_led(marked) and _is_led(_ahead(validators))):
             raise Refused(Reason.NO_VALIDATOR_LEFT, "nobody would be left to make blocks now")
     return validators._replace(queue=(*validators.queue, change))
 
@@ -212,11 +212,9 @@ def read_validators(fields: Any) -> Validators:
     )
 
 
-def _is_led(validators: Validators) -> bool:
-    """Whether somebody who is not jailed makes blocks, and does so too once the change under way is in force."""
-    jailed = {seat.key for seat in validators.active if seat.is_jailed}
-    sets = (validators.voting, validators.following or validators.voting)
-    return all(any(weight and key not in jailed for key, weight in weights) for weights in sets)
+def _is_led(seats: Seats) -> bool:
+    """Whether somebody makes blocks where these are the seats."""
+    return any(not seat.is_jailed for seat in seats)
 
 
 def _ahead(validators: Validators) -> Seats:
@@ -236,9 +234,9 @@ def _next(validators: Validators, height: int, batch: int) -> Validators:
     change, *rest = validators.queue
     validators = validators._replace(queue=tuple(rest))
     seats = _tried(validators.active, change, height)
-    following = weights_of(seats or ())
-    if seats is None or len(seats) > batch or not any(weight for _, weight in following):
+    if seats is None or len(seats) > batch or not _is_led(seats):
         return validators
+    following = weights_of(seats)
     if following == validators.voting:  # say, jailed and released
         return validators._replace(active=seats)
     return validators._replace(change=(change,), following=following, decided_height=height)
