@@ -27,6 +27,21 @@ PROMPT_MS = 200
 MAX_DOUBLINGS = 6
 
 
+class Greeting:
+    """A node says hello to another, until it has heard where that one stands."""
+
+    def __init__(self, node: SimulatedNode, other: SimulatedNode) -> None:
+        self.node, self.other = node, other
+        self.is_heard = False
+        self._lives = node.generation, other.generation
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was heard, or the process of either is gone."""
+        node, other = self.node, self.other
+        return self.is_heard or not (node.is_up and other.is_up) or (node.generation, other.generation) != self._lives
+
+
 class Network:
     """Carries events between the nodes of a world."""
 
@@ -93,8 +108,8 @@ class Network:
     def meet(self, one: SimulatedNode, two: SimulatedNode) -> None:
         """Two nodes connect, which they have done once each knows where the other stands."""
         if one.is_up and two.is_up:
-            self._greet(one, two)
-            self._greet(two, one)
+            self._dial(Greeting(one, two))
+            self._dial(Greeting(two, one))
 
     def dismiss(self, node: SimulatedNode, peer: str) -> None:
         """A node closes its connection to a peer, which may come back."""
@@ -184,35 +199,28 @@ class Network:
 
     # ------------------------------------------------------------------------------------------------- the wire
 
-    def _greet(self, node: SimulatedNode, other: SimulatedNode) -> None:
-        lives = node.generation, other.generation
-        is_over = False
+    def _dial(self, greeting: Greeting) -> None:
+        node, other = greeting.node.name, greeting.other.name
+        if greeting.is_over or (node, other) in self._blocked or (other, node) in self._blocked:
+            return  # who reaches the other again meets it again
+        for delay_ms in self._ways_ms(node, other):
+            self.world.schedule.later(delay_ms, partial(self._greeted, greeting))
+            break
+        self.world.schedule.later(HELLO_MS, partial(self._dial, greeting))
 
-        def is_gone() -> bool:
-            return is_over or not (node.is_up and other.is_up) or (node.generation, other.generation) != lives
+    def _greeted(self, greeting: Greeting) -> None:
+        node, other = greeting.node.name, greeting.other
+        status = None if greeting.is_over else other.status_for(node)
+        if status is not None:
+            for delay_ms in self._ways_ms(other.name, node, len(status)):
+                self.world.schedule.later(delay_ms, partial(self._greeted_back, greeting, Claim(status)))
 
-        def ask() -> None:
-            status = None if is_gone() else other.status_for(node.name)
-            if status is not None:
-                for delay_ms in self._ways_ms(other.name, node.name, len(status)):
-                    self.world.schedule.later(delay_ms, partial(hear, status))
-
-        def hear(status: bytes) -> None:
-            nonlocal is_over
-            if not is_gone() and not node.is_frozen:
-                is_over = True
-                self._hellos[node.name, other.name] += 1
-                node.hear(other.name, Claim(status))
-
-        def dial() -> None:
-            if is_gone() or (node.name, other.name) in self._blocked or (other.name, node.name) in self._blocked:
-                return  # who reaches the other again meets it again
-            for delay_ms in self._ways_ms(node.name, other.name):
-                self.world.schedule.later(delay_ms, ask)
-                break
-            self.world.schedule.later(HELLO_MS, dial)
-
-        dial()
+    def _greeted_back(self, greeting: Greeting, claim: Claim) -> None:
+        node, other = greeting.node, greeting.other.name
+        if not greeting.is_over and not node.is_frozen:
+            greeting.is_heard = True
+            self._hellos[node.name, other] += 1
+            node.hear(other, claim)
 
     def _loss(self, node: SimulatedNode, peer: str) -> Callable[[], None]:
         """The end of the connection that there is now; nothing once there is another."""
