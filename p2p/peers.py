@@ -10,7 +10,7 @@ from random import Random
 import trio
 from libp2p.abc import INetConn
 
-from chain.base.errors import Reason, Refused
+from chain.base.errors import Disposition, Reason, Refused
 from p2p import handshake
 from p2p.addresses import PeerAddress, neighbourhood, parse_external
 from p2p.book import Contact, PeerBook
@@ -35,6 +35,9 @@ CLOSE_GRACE_S = 2.0
 
 MAX_DIALLED_NEIGHBOURS = 4
 """Peers that we dial in one /24 or /64, so that who fills one does not become all that we see."""
+
+# What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
+_PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,16 @@ class PeerSupervisor:
         else:
             log.info("peer %s %s (%+.0f)", peer_id, why, weight)
 
+    def refuse(
+        self, peer_id: str, refusal: Refused, weight: float | None = None, what: str = "what is refused:"
+    ) -> None:
+        """Count what a peer sent, and hold it against the peer if the reason says so; so much, or by the reason."""
+        REFUSED[refusal.reason] += 1
+        if weight is None:
+            weight = Weight.MALICE if refusal.reason in _PROOFS else Weight.INVALID
+        if refusal.reason.disposition is Disposition.BLAME:
+            self.penalise(peer_id, weight, f"sent {what} {refusal}")
+
     def reserve(self, peer_id: str, validator: bytes) -> list[str]:
         """Keep a place for a peer, which is a machine of the validator with this key; those that no longer have one."""
         return self._entrance.reserve(peer_id, validator)
@@ -278,8 +291,7 @@ class PeerSupervisor:
             await self._note_silence(link, error)
             return False
         except Refused as error:
-            REFUSED[error.reason] += 1
-            self.penalise(link.peer_id, Weight.INVALID, f"sent a hello that is {error}")
+            self.refuse(link.peer_id, error, Weight.INVALID, "a hello that is")
             return False
         return True
 

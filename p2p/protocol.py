@@ -62,7 +62,7 @@ from p2p.backend import Backend
 from p2p.lobby import Use
 from p2p.network import Transport
 from p2p.prices import PROOF, STATE, Prices
-from p2p.reception import Reception, penalise
+from p2p.reception import Reception
 from p2p.refusals import Refusal, Why
 from p2p.reputation import Weight
 from p2p.signatures import Signatures
@@ -161,7 +161,7 @@ class LedgerProtocol:
             case AskStatus(peer):
                 self._spawn(self._ask_status, peer)
             case Penalise(peer, refusal):
-                penalise(self._transport.peers, peer, refusal)
+                self._transport.peers.refuse(peer, refusal)
             case Dismiss(peer):
                 self._transport.peers.penalise(peer, Weight.EXCESS, "claims a chain that it does not serve")
                 self._transport.peers.disconnect(peer, Refusal(Why.UNSERVED))
@@ -198,7 +198,7 @@ class LedgerProtocol:
             is_refused = failure.failure is requests.Failure.REFUSED
             await self._node.post(RequestFailed(peer, request, is_refused))
         except Refused as refusal:
-            penalise(self._transport.peers, peer, refusal)
+            self._transport.peers.refuse(peer, refusal)
             await self._node.post(RequestFailed(peer, request))
 
     async def _fetch(self, peer: str, request: Request) -> Event:
@@ -224,7 +224,7 @@ class LedgerProtocol:
             except requests.RequestError as failure:
                 self._blame(peer.peer_id, failure)
             except Refused as refusal:
-                penalise(self._transport.peers, peer.peer_id, refusal)
+                self._transport.peers.refuse(peer.peer_id, refusal)
             else:
                 blocks = event.blocks if isinstance(event, BlocksReceived) else ()
                 if any(block.id in wanted for block in blocks):
@@ -239,7 +239,7 @@ class LedgerProtocol:
         if refusal is not None and not good:
             raise refusal
         if refusal is not None:
-            penalise(self._transport.peers, peer, refusal)
+            self._transport.peers.refuse(peer, refusal)
         return good
 
     async def _reply(self, peer: str, question: Question, timeout_s: float) -> bytes:
@@ -277,7 +277,7 @@ class LedgerProtocol:
                 self._note_validator(peer, claim.status.credential.key)
                 await self._node.post(StatusReceived(peer, claim))
             case Blamed(refusal):
-                penalise(self._transport.peers, peer, refusal)
+                self._transport.peers.refuse(peer, refusal)
 
     def _note_validator(self, peer: str, key: bytes) -> None:
         peers, speakers = self._transport.peers, self._node.chain.electorate.speakers

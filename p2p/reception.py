@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from chain.base.errors import Disposition, Reason, Refused
+from chain.base.errors import Reason, Refused
 from chain.protocol import admission
 from chain.protocol.admission import (
     Admission,
@@ -25,13 +25,10 @@ from chain.protocol.trial import screen
 from p2p.backend import Backend
 from p2p.lobby import Use
 from p2p.peers import PeerSupervisor
-from p2p.reputation import REFUSED, Weight
+from p2p.reputation import REFUSED
 from p2p.signatures import Signatures
 
 log = logging.getLogger(__name__)
-
-# What no honest peer even stores, so it did not come by it through others: a proof, where the rest is a suspicion.
-_PROOFS = frozenset({Reason.MALFORMED, Reason.BAD_KEY, Reason.BAD_SIGNATURE})
 
 
 class Reception:
@@ -95,7 +92,7 @@ class Reception:
                     self._peers.credit(peer, Use.DELIVERED)
                 return tuple(attestation.raw for attestation in attestations)
             case Blamed(refusal):
-                penalise(self._peers, peer, refusal)
+                self._peers.refuse(peer, refusal)
         return ()
 
     async def _admit_attestations(self, items: Sequence[bytes]) -> AdmittedAttestations | Rejected:
@@ -108,16 +105,9 @@ class Reception:
             return rejected(refusal)
 
 
-def penalise(peers: PeerSupervisor, peer: str, refusal: Refused) -> None:
-    """Hold against a peer what it sent, if its reason says so."""
-    REFUSED[refusal.reason] += 1
-    weight = Weight.MALICE if refusal.reason in _PROOFS else Weight.INVALID
-    if refusal.reason.disposition is Disposition.BLAME:
-        peers.penalise(peer, weight, f"sent what is refused: {refusal}")
-
-
 def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:
     """What gossip makes of something that is not let in: False blames its sender, :class:`Refused` nobody."""
+    # How much that weighs is gossip's, so this is counted here.
     REFUSED[rejection.refusal.reason] += 1
     if isinstance(rejection, Dropped):
         raise rejection.refusal

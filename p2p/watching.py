@@ -29,7 +29,7 @@ from p2p.clocks import wall_ms
 from p2p.limits import TokenBucket
 from p2p.network import Transport, TransportConfig, open_transport
 from p2p.prices import PROOF
-from p2p.reputation import REFUSED, Weight
+from p2p.reputation import Weight
 from p2p.requests import RequestError
 
 T = TypeVar("T")
@@ -147,11 +147,10 @@ class Watch:
     def blame(self, peer: str, refusal: Refused) -> None:
         """Send a peer away that sent what no honest one does."""
         self._give_up(peer)
-        REFUSED[refusal.reason] += 1
         if refusal.reason.disposition is Disposition.BLAME:
             self.refused[peer] = str(refusal)
-            self._transport.peers.penalise(peer, Weight.MALICE, f"sent what is refused: {refusal}")
             self._tell()
+        self._transport.peers.refuse(peer, refusal, Weight.MALICE)
 
     async def ask(self, peer: str, name: str, question: bytes, limit: int) -> bytes:
         """A peer's reply of at most ``limit`` bytes.  Raises :class:`~p2p.requests.RequestError`."""
