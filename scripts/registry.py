@@ -360,9 +360,10 @@ def approve(session: Session, number: int) -> VerifiedTransaction:
 @_number
 @sends
 def consent(session: Session, number: int) -> VerifiedTransaction:
-    """Agree to become a validator, as motion NUMBER proposes.
+    """Agree to become a validator or an authority, as motion NUMBER proposes.
 
-    Sign with the key of the node that is to make blocks; it is not carried without, and then waits for that node.
+    It is not carried without.  A validator signs with the key of the node that is to make blocks, and that node is
+    waited for.  An authority can neither leave nor be recovered by guardians.
     """
     return session.sign(Consent(number))
 

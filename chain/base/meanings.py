@@ -283,9 +283,13 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.NOT_JAILED: Meaning("Only a jailed validator is released.", "nothing: it is free"),
     _R.NO_VALIDATOR_LEFT: Meaning("At least one validator that is not jailed stays.", "another validator first"),
     _R.NO_NEWCOMER: Meaning(
-        "Whom a motion would make a validator consents with the key that it names.", "that key; " + _MOTIONS
+        "Whom a motion would make a validator or an authority consents, with its present key.",
+        "that key; " + _MOTIONS,
     ),
-    _R.ALREADY_CONSENTED: Meaning("A newcomer consents once.", "the approvals of more than two thirds of the weight"),
+    _R.ALREADY_CONSENTED: Meaning(
+        "A motion waits for one consent at most, and for none where whom it names holds or held an office.",
+        "the approvals of more than two thirds of the weight",
+    ),
     _R.TAG_IN_USE: Meaning(
         "A validator that lost its signing state names the tag that it spoke with, and a fresh one.",
         "its node to be started again: it draws another tag by itself",

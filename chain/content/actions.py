@@ -198,7 +198,7 @@ class Evidence(NamedTuple):
 
 
 class Consent(NamedTuple):
-    """The newcomer whom an open motion would make a validator agrees; its key may be new to the chain."""
+    """Whom an open motion would make a validator or an authority agrees; its key may be new to the chain."""
 
     number: int
 

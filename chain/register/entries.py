@@ -341,7 +341,7 @@ MOTION_STATUS_NAMES = ("open", "carried", "lapsed")
 class Motion(NamedTuple):
     """A motion: an encoded proposal, who approves it, and when it lapses or at which height it ended.
 
-    ``is_awaited`` while the newcomer that it would seat has not consented.
+    ``is_awaited`` while whom it would seat, or give a first office, has not consented.
     """
 
     proposer: bytes

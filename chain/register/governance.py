@@ -99,7 +99,7 @@ def propose(draft: Draft, action: Propose, actor: bytes) -> None:
         approvals=(actor,),
         status=OPEN,
         closed_height=0,
-        is_awaited=int(_newcomer(action.proposal) is not None),
+        is_awaited=int(_asks(draft, action.proposal) not in (None, actor)),
     )
     carried = _counted(draft, motion)
     draft.put(DOCKET_KEY, Docket(number + 1, docket.open if carried.status else (*docket.open, number)))
@@ -123,7 +123,7 @@ def approve(draft: Draft, action: Approve, actor: bytes) -> None:
 
 
 def consent(draft: Draft, action: Consent, actor: bytes) -> None:
-    """The newcomer of an open motion agrees; if the motion had approvals enough, that carries it.
+    """Whom an open motion would seat, or give an office, agrees; if it had approvals enough, that carries it.
 
     Raises :class:`Refused` as :func:`check_newcomer` does, and as carrying does.
     """
@@ -141,10 +141,10 @@ def check_newcomer(draft: Draft, action: Consent, actor: bytes) -> Motion:
     ``ALREADY_CONSENTED``.
     """
     motion = _open_motion(draft, action.number)
-    if _newcomer(decode_proposal(motion.proposal)) != actor:
-        raise Refused(Reason.NO_NEWCOMER, "this motion would not make this key a validator")
+    if _named(draft, decode_proposal(motion.proposal)) != actor:
+        raise Refused(Reason.NO_NEWCOMER, "this motion would neither seat this key nor give it an office")
     if not motion.is_awaited:
-        raise Refused(Reason.ALREADY_CONSENTED, "its newcomer has consented")
+        raise Refused(Reason.ALREADY_CONSENTED, "nobody's consent is missing")
     return motion
 
 
@@ -181,7 +181,7 @@ def check_validator(draft: Draft, actor: bytes) -> None:
 
 def check_proposal(draft: Draft, proposal: Proposal) -> None:
     """Whether the state would let this be carried now.  Raises :class:`Refused`."""
-    chosen = proposal.authority if isinstance(proposal, Accredit) else _newcomer(proposal)
+    chosen = proposal.authority if isinstance(proposal, Accredit) else _named(draft, proposal)
     if chosen is not None:
         check_not_gone(draft, chosen)
     match proposal:
@@ -199,8 +199,7 @@ def check_proposal(draft: Draft, proposal: Proposal) -> None:
         case Amend():
             _check_amendment(draft, proposal)
         case _:
-            newcomer = _newcomer(proposal)
-            account = None if newcomer is None else draft.account(newcomer)
+            account = None if chosen is None else draft.account(chosen)
             if account is not None and account.successor:
                 raise Refused(Reason.ROTATED_KEY, "the owner of this key has moved to another")
             _seated(draft, proposal)
@@ -300,12 +299,25 @@ def _accredit(draft: Draft, proposal: Accredit) -> None:
     _open_account(draft, proposal.authority)
 
 
-def _newcomer(proposal: Proposal) -> bytes | None:
-    """The key that a proposal would make a validator, if it would one."""
+def _named(draft: Draft, proposal: Proposal) -> bytes | None:
+    """The present key of whom a proposal would seat or accredit, if it would anybody."""
     match proposal:
         case AddValidator(key, _) | ReplaceValidator(_, key):
             return key
+        case Accredit(key):
+            return draft.current_key(draft.identity(key))
     return None
+
+
+def _asks(draft: Draft, proposal: Proposal) -> bytes | None:
+    """The key without whose word this must not happen to it, if there is one.
+
+    Who makes blocks answers for its node, and an authority can neither leave nor be recovered.  Whoever holds or held
+    an office agreed to that once, and is not asked about its terms.
+    """
+    if isinstance(proposal, Accredit) and draft.authority(draft.identity(proposal.authority)) is not None:
+        return None
+    return _named(draft, proposal)
 
 
 def _open_account(draft: Draft, key: bytes) -> None:

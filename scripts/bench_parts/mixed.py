@@ -24,6 +24,7 @@ from chain.content.actions import (
     WITHDRAW,
     Action,
     Answer,
+    Consent,
     Enrol,
     FileRecord,
     Object,
@@ -99,9 +100,9 @@ class Applier:
     def enrol(self) -> None:
         """Accredit the authorities and enrol the members of an empty ledger."""
         codes = tuple(sorted(self.ledger.genesis.policy.categories))
-        for authority in AUTHORITIES:
-            self.block([self.sign(MAKER.public, Propose(Accredit(authority, 0, codes, 0, 10**9)))])
-        self.block([self.sign(MAKER.public, Propose(Accredit(ARBITER_KEY, ARBITER, (), 0, 10**9)))])
+        offices = [Accredit(authority, 0, codes, 0, 10**9) for authority in AUTHORITIES]
+        for number, office in enumerate([*offices, Accredit(ARBITER_KEY, ARBITER, (), 0, 10**9)]):
+            self.block([self.sign(MAKER.public, Propose(office)), self.sign(office.authority, Consent(number))])
         self.blocks([self.sign(member, Enrol()) for member in self.members])
 
     def file(self, subject: bytes, category: Category) -> VerifiedTransaction:

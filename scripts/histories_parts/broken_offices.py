@@ -92,6 +92,10 @@ def _back_with_the_next_case() -> Sequence[Patch]:
     return [(authorities, "_judged", lenient)]
 
 
+def _unasked() -> Sequence[Patch]:
+    return [(governance, "_asks", nothing)]
+
+
 def _own_judge() -> Sequence[Patch]:
     def rule(draft: Draft, action: Rule, actor: bytes) -> None:
         subject, _ = draft.member(action.subject)
@@ -173,6 +177,7 @@ BROKEN: dict[str, Break] = {
     "a suspension ends with the next case": Break(
         _back_with_the_next_case, "an office that is suspended comes back by a motion of the validators alone"
     ),
+    "a motion gives an office unasked": Break(_unasked, "nobody is given an office without its own word"),
     "an issuer rules on its own record": Break(
         _own_judge, "nobody rules on a record of its own, about itself, or that its own word reopened"
     ),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from random import Random
 
-from chain.content.actions import Approve, Enrol, Propose
+from chain.content.actions import Approve, Consent, Enrol, Propose
 from chain.content.genesis import Genesis
 from chain.content.proposals import ALL_RIGHTS, Accredit
 from scripts.histories_parts.attackers import Attackers
@@ -61,6 +61,7 @@ class Deeds(Attackers):
         for number, office in enumerate(self.offices):
             rights = ALL_RIGHTS if number != 1 or not codes else 0
             yield Deed(self.validators[0], Propose(Accredit(office, rights, codes, 0, FOREVER)))
+            yield Deed(office, Consent(number))
             for validator in self.validators[1:enough]:
                 yield Deed(validator, Approve(number))
         version = self.policy.version

@@ -107,12 +107,12 @@ class OfValidators(Hand):
 
     def _consent(self) -> Deed | None:
         awaited = [at for at, motion in enumerate(self.recount.motions) if motion.is_awaited and motion.status == OPEN]
-        invited = [at for at, motion in enumerate(self.recount.motions) if motion.newcomer]
+        invited = [at for at, motion in enumerate(self.recount.motions) if self.recount.invited(motion.proposal)]
         if not invited:
             return None
         number = self.random.choice(awaited) if awaited and self.random.random() < 0.9 else self.random.choice(invited)
-        newcomer = self.recount.motions[number].newcomer
-        return Deed(self._mostly(newcomer, self._somebody()), Consent(number))
+        actor = self.recount.invited(self.recount.motions[number].proposal)
+        return Deed(self._mostly(actor, self._somebody()), Consent(number))
 
     def _lose(self) -> Deed:
         loser, tag, tags = self._validator(), self.random.randbytes(TAG_BYTES), self.recount.council.tags

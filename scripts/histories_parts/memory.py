@@ -8,6 +8,7 @@ from chain.content.actions import (
     RECOVERY,
     UNDO,
     Annul,
+    Consent,
     Enrol,
     Leave,
     NameGuardians,
@@ -49,6 +50,8 @@ def _disputes(past: Past, step: Step) -> None:
 
 
 def _offices(past: Past, step: Step) -> None:
+    if isinstance(step.action, Consent):
+        past.agreed.setdefault(step.action.number, set()).add(step.view.identity(step.actor))
     for who, before, after in step.of(AUTHORITIES):
         if before is None or (before.status, after.status) == (SUSPENDED, ACTIVE):
             past.offices[who] = Office()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.content.actions import Approve, Propose
+from chain.content.actions import Approve, Consent, Propose
 from chain.register.entries import ACTIVE, SUSPENDED
 from chain.register.statekeys import AUTHORITIES
 from scripts.histories_parts.losses import decisions
@@ -41,6 +41,18 @@ def _comes_back(_past: Past, step: Step) -> bool:
         for _, before, after in step.of(AUTHORITIES)
         if before is not None
     )
+
+
+@right("nobody is given an office without its own word")
+def _is_pressed_into_service(past: Past, step: Step) -> bool:
+    match step.action:
+        case Approve(number):
+            agreed = past.agreed.get(number, set())
+        case Consent() | Propose():
+            agreed = {step.view.identity(step.actor)}
+        case _:
+            agreed = set()
+    return any(who not in agreed for who, before, _ in step.of(AUTHORITIES) if before is None)
 
 
 @right("an office of whose contested records too many fell is suspended")

@@ -71,6 +71,7 @@ from chain.content.proposals import (
     Restore,
     Revoke,
     Suspend,
+    decode_proposal,
 )
 from chain.register import entries
 from chain.register.arbiters import annulment_case, drawn, record_case
@@ -133,6 +134,7 @@ class RushedDeeds(RushedParties):
         for number, office in enumerate(self.keys[:3]):
             codes = tuple(sorted((*self.draft.policy.categories, *self.draft.policy.attributes)))
             yield Deed(self.draft.validators.active[0].key, Propose(Accredit(office, ALL_RIGHTS, codes, 0, FOREVER)))
+            yield Deed(office, Consent(number))
             yield Deed(self.draft.validators.active[-1].key, Approve(number))
         for newcomer in self.keys[3:9]:
             yield Deed(newcomer, Enrol(self.keys[0], SIGNED, self.draft.policy.version, GUARDED))
@@ -299,8 +301,17 @@ class RushedDeeds(RushedParties):
         docket = self.draft.docket.open
         if not docket:
             return None
-        consent = Consent(self.random.choice(docket))
-        return Deed(self.any_key(), consent)
+        number = self.random.choice(docket)
+        return Deed(self._invited(number) if self.random.random() < 0.8 else self.any_key(), Consent(number))
+
+    def _invited(self, number: int) -> bytes:
+        """Whom a motion would seat or accredit; anybody where it would nobody."""
+        match decode_proposal(self.draft.motion(number).proposal):
+            case AddValidator(key, _) | ReplaceValidator(_, key):
+                return key
+            case Accredit(key):
+                return self.draft.current_key(self.draft.identity(key))
+        return self.any_key()
 
     def _lose(self) -> Deed:
         loser = self.validator()

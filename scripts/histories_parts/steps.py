@@ -104,7 +104,7 @@ class Past:
     member did, ``said`` under which one a rating was given,
     ``policies`` since what date which version is in force.  ``written`` counts what is asked for in this block,
     ``vetoed`` says until when who stopped a recovery is left alone, ``fallen`` until when a rating does not blame
-    again, ``reopened`` by whose word a record is about what had ended.
+    again, ``reopened`` by whose word a record is about what had ended, ``agreed`` who consented to which motion.
     """
 
     slot: int = 0
@@ -122,6 +122,7 @@ class Past:
     vetoed: dict[bytes, int] = field(default_factory=dict)
     fallen: dict[bytes, int] = field(default_factory=dict)
     reopened: dict[Name, bytes] = field(default_factory=dict)
+    agreed: dict[int, set[bytes]] = field(default_factory=dict)
     strangers: int = 0
     policies: list[tuple[int, int]] = field(default_factory=list)
 

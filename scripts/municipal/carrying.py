@@ -31,12 +31,12 @@ class Carrying(Stage):
             mover = self.cast.validators[number % len(self.cast.validators)]
             proposal = Accredit(office.player.key, office.rights, office.categories, 0, FOREVER)
             voters = [voter for voter in self.cast.validators if voter is not mover]
-            yield self._carry(mover, voters, partial(_same, proposal))
+            yield self._carry(mover, voters, partial(_same, proposal), office.player)
 
     def _carry(
-        self, mover: Player, voters: Sequence[Player], make: Callable[[], Proposal], newcomer: Player | None = None
+        self, mover: Player, voters: Sequence[Player], make: Callable[[], Proposal], invited: Player | None = None
     ) -> Scene:
-        """Move, approve and, as the newcomer, consent; where the motion lapses before enough did, move it again."""
+        """Move, approve and, as who is invited, consent; where the motion lapses before enough did, move it again."""
         motions = self.paper.motions
         # Who approves after it is carried is refused.
         needed = voters[: 2 * len(self.cast.validators) // 3]
@@ -45,7 +45,7 @@ class Carrying(Stage):
             yield [Do(mover, Propose(proposal), partial(self._is_timely, proposal))]
             row = proposal_row(proposal)
             for number in [at for at in range(before, len(motions)) if motions[at].proposal == row]:
-                consents = [] if newcomer is None else [Do(newcomer, Consent(number), partial(self._is_open, number))]
+                consents = [] if invited is None else [Do(invited, Consent(number), partial(self._is_open, number))]
                 approvals = [Do(voter, Approve(number), partial(self._is_open, number)) for voter in needed]
                 yield [*consents, *approvals]
                 yield Until(partial(self._is_closed, number))

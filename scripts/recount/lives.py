@@ -279,20 +279,14 @@ class Office:
 class Motion:
     """One motion; ``closed`` is the height at which it ended.
 
-    ``newcomer`` is the key that it would make a validator, empty where there is none; it ``has_consented`` or not yet.
+    It ``is_awaited`` until whom it would make a validator, or an authority for the first time, has agreed.
     """
 
     proposer: bytes
     proposal: Row
     height: int
     expires: int
-    newcomer: bytes
+    is_awaited: bool
     approvals: list[bytes] = field(default_factory=list)
-    has_consented: bool = False
     status: str = OPEN
     closed: int = 0
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether its newcomer has yet to consent."""
-        return bool(self.newcomer) and not self.has_consented

@@ -330,10 +330,11 @@ class Recount(People, Disputes):
     # -------------------------------------------------------------------------------------------- the validators
 
     def _move(self, proposal: Row, actor: bytes) -> None:
-        newcomer = {ADD: "key", REPLACE: "other"}.get(proposal["kind"])
-        claim(newcomer is None or proposal[newcomer] not in self.successor, "a key that was left is to make blocks")
+        self._check_seat(proposal)
         expires = self.slot + self._slots("motion_days")
-        motion = Motion(actor, proposal, self.height, expires, proposal[newcomer] if newcomer else b"")
+        has_held_office = proposal["kind"] == "accredit" and self.who(proposal["authority"]) in self.offices
+        is_awaited = not has_held_office and self.invited(proposal) not in (b"", actor)
+        motion = Motion(actor, proposal, self.height, expires, is_awaited)
         self.motions.append(motion)
         self._approve(len(self.motions) - 1, actor)
 
@@ -346,10 +347,22 @@ class Recount(People, Disputes):
 
     def _consent(self, number: int, actor: bytes) -> None:
         motion = self._open_motion(number)
-        claim(actor == motion.newcomer, "a consent of somebody who would not become a validator")
-        claim(not motion.has_consented, "a newcomer consents twice")
-        motion.has_consented = True
+        claim(actor == self.invited(motion.proposal), "a consent of somebody whom no motion invites")
+        claim(motion.is_awaited, "a consent that nobody waits for")
+        motion.is_awaited = False
         self._count(number, motion)
+
+    def invited(self, proposal: Row) -> bytes:
+        """The key, as it is today, of whom a proposal would seat or accredit; empty where it is about nobody."""
+        if proposal["kind"] == "accredit":
+            who = self.who(proposal["authority"])
+            return self.current.get(who, who)
+        newcomer: bytes = proposal.get({ADD: "key", REPLACE: "other"}.get(proposal["kind"], ""), b"")
+        return newcomer
+
+    def _check_seat(self, proposal: Row) -> None:
+        is_seat = proposal["kind"] in (ADD, REPLACE)
+        claim(not is_seat or self.invited(proposal) not in self.successor, "a key that was left is to make blocks")
 
     def _open_motion(self, number: int) -> Motion:
         claim(number < len(self.motions), "something happens to no motion")
@@ -363,7 +376,7 @@ class Recount(People, Disputes):
         if 3 * approving > 2 * sum(weights.values()) and not motion.is_awaited:
             motion.status, motion.closed = CARRIED, self.height
             self._tell("carried", number)
-            claim(motion.newcomer not in self.successor, "a key that was left is to make blocks")
+            self._check_seat(motion.proposal)
             self._carry(motion.proposal)
 
     def _carry(self, proposal: Row) -> None:

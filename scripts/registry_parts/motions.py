@@ -71,7 +71,8 @@ def accredit(
 ) -> VerifiedTransaction:
     """Make DID an authority, or give it other terms.
 
-    Its terms are the categories that it may file in, its rights, and from when until when.
+    Its terms are the categories that it may file in, its rights, and from when until when.  Whoever never held an
+    office agrees with `consent NUMBER`: the motion is not carried without.
     """
     policy = session.policy
     known: dict[int, Category | Attribute] = {**policy.categories, **policy.attributes}

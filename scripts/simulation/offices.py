@@ -183,8 +183,8 @@ class Offices(Members):
         return None if voter is None else (voter, Approve(number))
 
     def _consent(self, view: Draft) -> Wish | None:
-        """A newcomer agrees to make blocks."""
-        wishes, mine = [], self._seated()
+        """A newcomer agrees to make blocks, or to an office."""
+        wishes, mine = [], {*self._seated(), *self._keys}
         for number in view.docket.open:
             motion = view.motion(number)
             match decode_proposal(motion.proposal):

@@ -80,8 +80,11 @@ def test_a_record_is_filed_objected_to_maintained_and_heard(tmp_path: Path, node
 
     loans = ("--category", "contract or loan")
     home = ("--home", str(node.home))
-    for motion in ((bank, *loans, "--registrar"), (court, "--arbiter")):
+    for number, (name, motion) in enumerate(
+        {"bank": (bank, *loans, "--registrar"), "court": (court, "--arbiter")}.items()
+    ):
         assert desk.run("motion", "accredit", *motion, *home)["state"] == "final"
+        assert desk.act("consent", str(number), key=name)["state"] == "final"
 
     token = desk.act("cosign", "--member", ann, key="bank")["token"]
     assert desk.act("enrol", "--consent", token, key="ann")["state"] == "final"

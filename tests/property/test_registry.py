@@ -16,7 +16,7 @@ from scripts.histories_parts.history import live, run_history
 from scripts.histories_parts.rights import SENTENCES
 
 # So many histories show each broken rule.
-MANY = 400
+MANY = 800
 # Seeds that a long run ended with.
 FOUND = (14_707, 20_611)
 # Rights that no single broken rule of the chain takes: it would take two, or another machine.

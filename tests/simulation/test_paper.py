@@ -23,6 +23,7 @@ from chain.content.actions import (
     Action,
     Answer,
     Appeal,
+    Consent,
     Enrol,
     FileRecord,
     Object,
@@ -35,9 +36,10 @@ from chain.content.actions import (
 from chain.content.blocks import Block
 from chain.content.policy import Policy
 from chain.content.policyfile import read_policy
-from chain.content.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore
+from chain.content.proposals import ARBITER, REGISTRAR, Accredit, Amend, Proposal, Restore, decode_proposal
 from chain.content.transactions import Transaction, VerifiedTransaction
 from chain.register import registry
+from chain.register.draft import Draft
 from chain.register.statekeys import read_record_key, record_key
 from scripts.histories_parts.broken import broken
 from scripts.municipal.audit import audit
@@ -74,7 +76,7 @@ class History:
         draft = self.ledger.draft(self.slot, self.votes.electorate)
         taken = []
         for _ in range(TRIES_A_BLOCK):
-            actor, action = self._anything()
+            actor, action = self._anything() if self.random.randrange(10) else self._consent(draft)
             account = draft.account(actor)
             number = next(self._ids).to_bytes(32, "big")
             # Signatures are not the register's affair.
@@ -121,6 +123,13 @@ class History:
                 if self.random.randrange(4):
                     return key, Statement(member, number, DOCUMENT)
                 return choice((key, agency)), Rotate(next(self.spare_keys), bytes(64))
+
+    def _consent(self, view: Draft) -> tuple[bytes, Action]:
+        """Whom the last motion would give an office agrees, if it would anybody."""
+        number = max(view.docket.next_motion - 1, 0)
+        proposal = decode_proposal(view.motion(number).proposal) if view.docket.next_motion else None
+        actor = self._key(proposal.authority) if isinstance(proposal, Accredit) else self.random.choice(MEMBERS)
+        return actor, Consent(number)
 
     def _key(self, identity: bytes) -> bytes:
         view = self.ledger.blank_draft(self.slot)

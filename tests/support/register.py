@@ -288,11 +288,17 @@ class Register:
         self.do(self.validators[by], Propose(proposal))
         return number
 
+    def invite(self, proposal: Proposal, by: int = 0) -> int:
+        """A validator moves, and whom it would seat or give a first office consents; the number of the motion."""
+        number = self.propose(proposal, by)
+        match proposal:
+            case AddValidator(key, _) | ReplaceValidator(_, key) | Accredit(key) if self.motion(number).is_awaited:
+                self.do(self.owner(self.draft.identity(key)), Consent(number))
+        return number
+
     def carry(self, proposal: Proposal) -> int:
-        """Validators move and approve, one after the other, until the motion is carried; a newcomer consents."""
-        number = self.propose(proposal)
-        if isinstance(proposal, AddValidator | ReplaceValidator):
-            self.do(_OWNERS[proposal.key if isinstance(proposal, AddValidator) else proposal.other], Consent(number))
+        """Validators move and approve, one after the other, until the motion is carried; who is invited consents."""
+        number = self.invite(proposal)
         for validator in self.validators[1:]:
             if self.motion(number).status == CARRIED:
                 break

@@ -137,14 +137,15 @@ class City:
         return FileRecord(subject.key, category, points, severity, evidence, b"", self.height, 1)
 
     def carried(self, *proposals: Any) -> None:
-        """The first validator proposes, two more approve, a newcomer consents; the first motion has number 0."""
+        """The first validator proposes, whom it invites consents, two more approve; the first motion has number 0."""
         first = sum(isinstance(tx.action, Propose) for block in self.blocks for tx in block.transactions)
         self.block(*[self.validators[0].sign(Propose(proposal)) for proposal in proposals])
         numbers = range(first, first + len(proposals))
         consents = [
-            self.newcomer.sign(Consent(number))
+            actor.sign(Consent(number))
             for number, proposal in zip(numbers, proposals, strict=True)
-            if isinstance(proposal, AddValidator)
+            for actor in (self.newcomer, self.office, self.judge)
+            if isinstance(proposal, AddValidator | Accredit) and proposal[0] == actor.key
         ]
         approvals = [actor.sign(Approve(number)) for actor in self.validators[1:3] for number in numbers]
         self.block(*consents, *approvals)

@@ -236,6 +236,8 @@ def town(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path, FakeNode(TOWN))
     desk.act("motion", "accredit", desk.did("office"), "--category", "1", "--registrar", key="validator")
     desk.act("motion", "accredit", desk.did("court"), "--arbiter", key="validator")
+    for number, who in enumerate(("office", "court")):
+        desk.act("consent", str(number), key=who)
     desk.act("enrol", "--registrar-key", str(tmp_path / "office"), key="ann")
     return desk
 
@@ -460,6 +462,7 @@ def test_a_ruling_can_uphold(town: Desk) -> None:
 def test_an_arbiter_is_told_when_the_lot_fell_on_it(town: Desk) -> None:
     """Two of them may be drawn; both sides are heard before anybody knows who."""
     town.act("motion", "accredit", town.did("bench"), "--arbiter", key="validator")
+    town.act("consent", "2", key="bench")
     town.node.slot += DAY_SLOTS
     file(town)
     town.act("object", "0", "--grounds", town.paper, key="ann")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chain.base.keys import did_from_key
-from chain.content.actions import Action, Enrol, FileRecord, Propose, Rate
+from chain.content.actions import Action, Consent, Enrol, FileRecord, Propose, Rate
 from chain.content.consents import sign_consent
 from chain.content.genesis import Genesis, found_genesis
 from chain.content.policyfile import shipped_policy
@@ -71,6 +71,7 @@ def town(tmp_path: Path) -> Desk:
     """The office records about Ann, with digests of its papers."""
     desk = Desk(tmp_path, TOWN, 3)
     desk.put(1, Propose(Accredit(OFFICE.public, 1, (1,), 0, 2**63)))
+    desk.put(3, Consent(0))
     desk.put(2, Enrol(OFFICE.public, sign_consent(OFFICE, TOWN.id, ANN.public, 100)))
     rows = [f"contract or loan default;{did_from_key(ANN.public)};minor;1;{number:064x}" for number in range(1, 6)]
     desk.write("category;member;severity;established;evidence_digest", *rows)

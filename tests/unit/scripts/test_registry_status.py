@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.content.actions import Action, Enrol, FileRecord, Object, Propose
+from chain.content.actions import Action, Consent, Enrol, FileRecord, Object, Propose
 from chain.content.consents import sign_consent
 from chain.content.genesis import found_genesis
 from chain.content.policyfile import shipped_policy
@@ -40,8 +40,9 @@ def node() -> PoolNode:
         assert node.chain[-1].action == action
 
     put(1, Propose(Accredit(OFFICE.public, 1, (1,), 0, 2**63)))
+    put(3, Consent(0))
     put(2, Enrol(OFFICE.public, sign_consent(OFFICE, TOWN.id, ANN.public, 100)))
-    put(3, FileRecord(ANN.public, 1, TOWN.policy.categories[1].low, 1, b"e" * 32, b"", 1, 1))
+    put(3, FileRecord(ANN.public, 1, TOWN.policy.categories[1].low, 1, b"e" * 32, b"", 1, 1), 1)
     put(2, Object(ANN.public, 0, b"g" * 32), 1)
     return node
 

@@ -8,7 +8,7 @@ import pytest
 
 from chain.base.errors import OperatorError
 from chain.base.keys import did_from_key
-from chain.content.actions import Action, Enrol, FileRecord, Propose
+from chain.content.actions import Action, Consent, Enrol, FileRecord, Propose
 from chain.content.genesis import found_genesis
 from chain.content.policyfile import shipped_policy
 from chain.content.proposals import Accredit
@@ -97,7 +97,7 @@ def test_a_list_is_filed_once(file: Path) -> None:
     node = PoolNode(NET)
     write_key(file.parent / "key", secret(3).seed)
     accreditation: Action = Propose(Accredit(secret(3).public, 0, (1, 2), 0, 2**63))
-    for number, action in ((1, accreditation), *((number, Enrol()) for number in (11, 12, 13))):
+    for number, action in ((1, accreditation), (3, Consent(0)), *((number, Enrol()) for number in (11, 12, 13))):
         node.pool.append(sign_transaction(secret(number), NET.id, 0, 100, action))
     node.make_block()
     assert ends(file, node).code == 2

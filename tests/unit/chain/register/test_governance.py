@@ -11,7 +11,7 @@ from chain.base.errors import InvariantBroken, Reason
 from chain.consensus.attestations import sign_attestation
 from chain.consensus.headers import sign_header
 from chain.consensus.statements import NO_TAG
-from chain.content.actions import Approve, Consent, Evidence, Lost, Propose
+from chain.content.actions import Approve, Consent, Evidence, Leave, Lost, Propose
 from chain.content.proposals import (
     ARBITER,
     Accredit,
@@ -30,7 +30,7 @@ from chain.content.proposals import (
 )
 from chain.content.transactions import verify_transaction
 from chain.register import offences, registry
-from chain.register.entries import ACTIVE, CARRIED, LAPSED, OPEN, REVOKED, SUSPENDED, Account, Docket, Motion, Rules
+from chain.register.entries import ACTIVE, CARRIED, LAPSED, OPEN, REVOKED, SUSPENDED, Docket, Motion, Rules
 from chain.register.governance import MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
 from chain.register.offences import EVIDENCE_MAX_AGE_BLOCKS
 from chain.register.scores import standing
@@ -58,7 +58,7 @@ def accreditation(person: Person, *categories: int, rights: int = ARBITER) -> Ac
 def test_more_than_two_thirds_carry_a_motion(register: Register) -> None:
     office, (v0, v1, v2, v3) = register.person(), register.validators
     proposal = accreditation(office, TICKET)
-    number = register.propose(proposal)
+    number = register.invite(proposal)
     motion = Motion(v0.key, encode_proposal(proposal), 1, 1 + MOTION_DAYS, (v0.key,), OPEN, 0, 0)
     assert (register.motion(number), register.draft.docket) == (motion, Docket(1, (0,)))
     register.do(v1, Approve(number))
@@ -67,7 +67,6 @@ def test_more_than_two_thirds_carry_a_motion(register: Register) -> None:
     register.do(v2, Approve(number))
     assert register.motion(number)[4:] == ((v0.key, v1.key, v2.key), CARRIED, 2, 0)
     assert register.authority(office).categories == (TICKET,)
-    assert register.draft.account(office.key) == Account(0, b"", b"")
     assert register.draft.docket == Docket(1, ())
     assert register.refusal(v3, Approve(number)) is Reason.MOTION_CLOSED
 
@@ -78,7 +77,7 @@ def test_more_than_two_thirds_carry_a_motion(register: Register) -> None:
 )
 def test_exactly_two_thirds_are_not_enough(weights: tuple[int, ...], approvals: int) -> None:
     register = Register(weights=weights)
-    number = register.propose(accreditation(register.person()))
+    number = register.invite(accreditation(register.person()))
     needed = 1
     while register.motion(number).status == OPEN:
         register.do(register.validators[needed], Approve(number))
@@ -89,7 +88,7 @@ def test_exactly_two_thirds_are_not_enough(weights: tuple[int, ...], approvals: 
 
 def test_approving_refused(register: Register) -> None:
     v0, v1, *_ = register.validators
-    number = register.propose(accreditation(register.person()))
+    number = register.invite(accreditation(register.person()))
     assert register.refusal(v0, Approve(number)) is Reason.ALREADY_APPROVED
     assert register.refusal(v1, Approve(number + 1)) is Reason.UNKNOWN_MOTION
     assert register.refusal(v1, Approve(2**32 - 1)) is Reason.UNKNOWN_MOTION
@@ -98,7 +97,7 @@ def test_approving_refused(register: Register) -> None:
 
 
 def test_a_motion_lapses(register: Register) -> None:
-    number = register.propose(accreditation(register.person()))
+    number = register.invite(accreditation(register.person()))
     register.block(MOTION_DAYS - 1)
     register.do(register.validators[1], Approve(number))
     register.block()
@@ -108,7 +107,7 @@ def test_a_motion_lapses(register: Register) -> None:
 
 
 def test_a_motion_that_waits_to_lapse_is_not_carried(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = register.propose(accreditation(register.person()))
+    number = register.invite(accreditation(register.person()))
     monkeypatch.setattr(registry, "MAX_DUE_A_BLOCK", 0)
     register.block(MOTION_DAYS)
     assert register.motion(number).status == OPEN
@@ -119,7 +118,7 @@ def test_one_validator_opens_only_so_many(register: Register) -> None:
     v0, v1, v2, _ = register.validators
     proposals = [accreditation(register.person()) for _ in range(MAX_OPEN_MOTIONS + 1)]
     for proposal in proposals[:-1]:
-        register.propose(proposal)
+        register.invite(proposal)
     assert register.refusal(v0, Propose(proposals[-1])) is Reason.TOO_MANY_MOTIONS
     register.propose(proposals[-1], by=1)
     register.do(v1, Approve(0))
@@ -129,7 +128,7 @@ def test_one_validator_opens_only_so_many(register: Register) -> None:
 
 def test_motions_have_their_limit(register: Register) -> None:
     register.draft.put(DOCKET_KEY, Docket(2**32 - 1, ()))
-    last = register.propose(accreditation(register.person()))
+    last = register.invite(accreditation(register.person()))
     assert (last, register.draft.get(motion_key(last)).status) == (2**32 - 1, OPEN)
     assert register.refusal(register.validators[1], Propose(accreditation(register.person()))) is Reason.COUNTER_LIMIT
 
@@ -137,7 +136,7 @@ def test_motions_have_their_limit(register: Register) -> None:
 def test_the_weights_are_those_when_it_is_carried() -> None:
     register = Register(weights=(2, 2, 2, 2, 1))
     office = register.person()
-    number = register.propose(accreditation(office))
+    number = register.invite(accreditation(office))
     register.carry(JailValidator(register.validators[0].key))
     for _ in range(12):
         register.block()
@@ -152,7 +151,7 @@ def test_the_weights_are_those_when_it_is_carried() -> None:
 
 def test_who_is_jailed_or_gone_neither_moves_nor_approves(register: Register) -> None:
     v0, v1, v2, v3 = register.validators
-    number = register.propose(accreditation(register.person()))
+    number = register.invite(accreditation(register.person()))
     register.carry(JailValidator(v3.key))
     for _ in range(10):
         register.block()
@@ -167,7 +166,7 @@ def test_who_is_jailed_or_gone_neither_moves_nor_approves(register: Register) ->
 
 def test_a_validators_new_key_may_approve_again_and_counts_once(register: Register) -> None:
     v0, v1, v2, _ = register.validators
-    number = register.propose(accreditation(register.person()), by=1)
+    number = register.invite(accreditation(register.person()), by=1)
     newcomer = register.person()
     register.carry(ReplaceValidator(v1.key, newcomer.key))
     for _ in range(10):
@@ -181,6 +180,57 @@ def test_a_validators_new_key_may_approve_again_and_counts_once(register: Regist
 
 
 # ------------------------------------------------------------------------------------------------------ authorities
+
+
+@pytest.mark.parametrize("is_member", [False, True])
+def test_nobody_is_given_an_office_without_its_word(register: Register, *, is_member: bool) -> None:
+    # It could neither leave nor be recovered from then on, whatever it thinks of that.
+    ann = register.member() if is_member else register.person()
+    number = register.propose(accreditation(ann))
+    for validator in register.validators[1:]:
+        register.do(validator, Approve(number))
+    assert (register.motion(number).status, register.draft.authority(ann.identity)) == (OPEN, None)
+    register.do(ann, Consent(number))
+    assert (register.motion(number).status, register.authority(ann).rights) == (CARRIED, ARBITER)
+
+
+def test_who_enrols_after_the_motion_is_asked_as_well(register: Register) -> None:
+    registrar, ann = register.registrar(), register.person()
+    number = register.propose(accreditation(ann))
+    for validator in register.validators[1:]:
+        register.do(validator, Approve(number))
+    register.do(ann, register.enrolment(ann, registrar))
+    assert register.motion(number).status == OPEN
+    assert register.refusal(ann, Leave()) is None
+
+
+def test_who_moved_since_consents_with_the_key_of_today(register: Register) -> None:
+    ann = register.member()
+    number = register.propose(accreditation(ann))
+    register.rotate(ann)
+    assert register.refusal(ann.with_key(0), Consent(number)) is Reason.ROTATED_KEY
+    for validator in register.validators[1:]:
+        register.do(validator, Approve(number))
+    register.do(ann, Consent(number))
+    assert register.authority(ann).key == ann.key
+
+
+def test_an_authority_is_not_asked_about_its_terms_nor_who_was_one(register: Register) -> None:
+    office = register.office(TICKET)
+    for proposal in (accreditation(office, DEFAULT), Revoke(office.key), accreditation(office, TICKET)):
+        number = register.propose(proposal)
+        assert register.refusal(office, Consent(number)) in (Reason.NO_NEWCOMER, Reason.ALREADY_CONSENTED)
+        for validator in register.validators[1:3]:
+            register.do(validator, Approve(number))
+        assert register.motion(number).status == CARRIED
+
+
+def test_a_validator_that_proposes_itself_has_agreed(register: Register) -> None:
+    proposer = register.validators[0]
+    number = register.propose(accreditation(proposer))
+    for validator in register.validators[1:3]:
+        register.do(validator, Approve(number))
+    assert register.authority(proposer).rights == ARBITER
 
 
 def test_the_life_of_an_authority(register: Register) -> None:
@@ -695,7 +745,7 @@ def test_old_evidence_is_none(register: Register, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_motion_that_is_not_due_lapses_only_by_a_bug(register: Register) -> None:
-    number = register.propose(accreditation(register.person()))
+    number = register.invite(accreditation(register.person()))
     with pytest.raises(InvariantBroken):
         fall_due(register.draft, motion_key(number))
     with pytest.raises(InvariantBroken):
