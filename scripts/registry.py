@@ -360,7 +360,7 @@ def approve(session: Session, number: int) -> VerifiedTransaction:
 @_number
 @sends
 def consent(session: Session, number: int) -> VerifiedTransaction:
-    """Agree to become a validator or an authority, as motion NUMBER proposes.
+    """Agree to a seat or an office, as motion NUMBER proposes.
 
     It is not carried without.  A validator signs with the key of the node that is to make blocks, and that node is
     waited for.  An authority can neither leave nor be recovered by guardians.

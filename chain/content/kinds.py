@@ -139,7 +139,7 @@ KINDS = (
     Kind(11, "approve", Approve, _FREE, (_U32,)),
     Kind(12, "evidence", Evidence, _FREE, (_statement, _statement), MAX_EVIDENCE_BYTES),
     Kind(13, "consent", Consent, _FREE, (_U32,)),
-    Kind(14, "lost", Lost, _FREE, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
+    Kind(14, "lost", Lost, _COUNTED, (a_blob(TAG_BYTES), a_blob(TAG_BYTES))),
     Kind(15, "reopen", Reopen, _COUNTED, (*_FILING, _KEY, a_blob(SIGNATURE_BYTES))),
     Kind(16, "appeal", Appeal, _FREE, (_KEY, _U32, _DIGEST)),
     Kind(17, "attest", Attest, _COUNTED, (_KEY, _U32, a_blob_or_nothing(32), _SLOT)),

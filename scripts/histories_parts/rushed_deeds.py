@@ -88,8 +88,8 @@ GUARDED = commitment_of(1, (GUARDIAN,), SALT)
 DIGEST = bytes(32)
 # Mostly upheld, so that there is something to appeal.
 RULINGS = (STRIKE, UPHOLD, UPHOLD)
-# What a history is about, by the places in the menu: whose a key is, records, all of it.
-THEMES = (range(7), (0, 1, 2, 6, 9, 11, 11, 11, 12), range(16))
+# What a history is about, by the places in the menu: whose a key is, records, who comes to office, all of it.
+THEMES = (range(7), (0, 1, 2, 6, 9, 11, 11, 11, 12), (0, 1, 2, 4, 12, 13, 14), range(16))
 EMPHASIS = (1, 1, 4, 16)
 
 
@@ -113,8 +113,8 @@ class RushedDeeds(RushedParties):
             (self._attest, 4),
             (self._about_a_record, 24),
             (self._propose, 8),
-            (self._approve, 3),
-            (self._consent, 3),
+            (self._approve, 6),
+            (self._consent, 6),
             (self._lose, 1),
         ]
         menu = [menu[at] for at in random.choice(THEMES)]

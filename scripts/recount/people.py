@@ -16,7 +16,6 @@ FREE = (
     "consent",
     "dispute",
     "evidence",
-    "lost",
     "object",
     "motion",
     "reply",

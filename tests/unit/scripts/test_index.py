@@ -414,7 +414,7 @@ def test_the_command_catches_up_and_says_so(told: Told, tmp_path: Path) -> None:
     arguments = ("--to", str(tmp_path / "x.duckdb"), "--home", str(told.home), "--once")
     ended = run(*arguments)
     assert (ended.exit_code, ended.stderr) == (0, "")
-    assert ended.stdout == "final up to 45, head 50: 45 final blocks more, 36 transactions\n"
+    assert ended.stdout == "final up to 45, head 50: 45 final blocks more, 38 transactions\n"
     document = json.loads(run(*arguments, "--json").stdout)
     assert document == {"height": 50, "final_height": 45, "blocks": 0, "transactions": 0, "days": []}
 

@@ -349,7 +349,7 @@ def test_transactions_of_every_kind_are_shown_in_words(told: Told) -> None:
                 shown.setdefault(row["kind"], []).append(row)
     assert set(shown) == {
         *("enrol", "rate", "rotate", "record", "object"),
-        *("answer", "rule", "repair", "motion", "approve"),
+        *("answer", "rule", "repair", "motion", "approve", "consent"),
     }
     assert [row["verdict"] for row in shown["answer"]] == ["maintain", "correct"]
     assert [row["verdict"] for row in shown["rule"]] == ["strike"]

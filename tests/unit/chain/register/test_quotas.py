@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from chain.base.errors import Reason
+from chain.consensus.statements import NO_TAG, TAG_BYTES
 from chain.content.actions import (
     ANNUL,
     APPROVE,
@@ -21,6 +24,7 @@ from chain.content.actions import (
     Appeal,
     Enrol,
     Leave,
+    Lost,
     Object,
     Rate,
     Repair,
@@ -144,6 +148,14 @@ def test_who_makes_blocks_with_the_key_of_a_member_that_left_writes_as_much_as_a
     assert register.refusal(ann, Statement(ann.key, 0, DIGEST)) is Reason.NOT_ENROLLED
     report = Anchor(1, DIGEST, DIGEST, b"", DIGEST)
     assert [register.refusal(ann, report) for _ in range(5)] == [*[None] * 4, FULL]
+
+
+def test_a_validator_loses_its_signing_state_no_more_often_than_it_may_write() -> None:
+    # Each loss names the tag that the one before gave: without a quota they would fill everybody's blocks.
+    register = town(office=3)
+    tags = [NO_TAG, *(bytes([number]) * TAG_BYTES for number in range(1, 5))]
+    losses = [Lost(old, new) for old, new in pairwise(tags)]
+    assert [register.refusal(register.validators[0], loss) for loss in losses] == [None, None, None, FULL]
 
 
 def test_rights_are_never_over_quota() -> None:
