@@ -95,7 +95,7 @@ class Offices(Members):
             self._annul,
             *3 * [self._propose],
             *8 * [self._approve],
-            *3 * [self._consent],
+            *6 * [self._consent],
             self._accuse_again,
         ]
 
@@ -188,8 +188,10 @@ class Offices(Members):
         for number in view.docket.open:
             motion = view.motion(number)
             match decode_proposal(motion.proposal):
-                case AddValidator(key, _) | ReplaceValidator(_, key) if motion.is_awaited and key in mine:
-                    wishes.append((key, Consent(number)))
+                case AddValidator(key, _) | ReplaceValidator(_, key) | Accredit(key) if motion.is_awaited:
+                    present = view.current_key(view.identity(key))
+                    if present in mine:
+                        wishes.append((present, Consent(number)))
         chosen: Wish | None = self._pick(wishes)
         return chosen
 

@@ -114,6 +114,7 @@ def test_an_import_that_is_killed_goes_on_and_files_no_row_twice(tmp_path: Path,
     ann, bank = (desk.new_key(name) for name in ("ann", "bank"))
     home = ("--home", str(node.home))
     desk.run("motion", "accredit", bank, "--category", "contract or loan", "--registrar", *home)
+    desk.act("consent", "0", key="bank")
     desk.act("enrol", "--registrar-key", str(tmp_path / "bank"), key="ann")
     table, journal = tmp_path / "table.csv", tmp_path / "table.csv.journal"
     with Client(node.url) as asking:
