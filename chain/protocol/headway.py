@@ -37,7 +37,7 @@ class Headway:
         self._out.store_move(added.abandoned, added.adopted)
         head = self._chain.head.header
         for block in added.adopted:
-            self._mempool.discard(block.transactions)
+            self._mempool.discard(block.transactions, block.header.height)
         self._mempool.follow(self._chain.ledger.forgotten(len(added.adopted)))
         self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
@@ -61,7 +61,7 @@ class Headway:
         added = self._chain.return_to(tip)
         self._out.store_move(added.abandoned, added.adopted)
         for block in added.adopted:
-            self._mempool.discard(block.transactions)
+            self._mempool.discard(block.transactions, block.header.height)
         self._take_back(added.abandoned)
 
     def settle(self, now_ms: int) -> None:

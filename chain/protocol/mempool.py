@@ -169,8 +169,11 @@ class Mempool:
             except Refused:
                 self._follow(transaction.actor)
 
-    def discard(self, transactions: Iterable[VerifiedTransaction]) -> None:
-        """A block holds these: drop them and whatever they made impossible."""
+    def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
+        """The block at ``height`` holds these: drop them and whatever waited with a nonce that they used.
+
+        What was promised of the latter is set aside: that block may lose.
+        """
         if not self._by_id:
             return
         actors = set()
@@ -179,7 +182,7 @@ class Mempool:
             self.remove(transaction.id)
         self._queues.release(actors)
         for actor in actors & self._queues.by_actor.keys():  # of most nothing waits any more
-            self._follow(actor)
+            self._follow(actor, height)
 
     def follow(self, actors: Iterable[bytes]) -> None:
         """The chain itself took the accounts of these, or gave them back."""
@@ -208,7 +211,7 @@ class Mempool:
         """Drop what waits and no block after the one at ``height`` can hold; it comes back where that block loses."""
         if transaction.id not in self._by_id:
             return
-        self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
+        self._keep_aside(transaction, height)
         self._queues.release((transaction.actor,))
         self.remove(transaction.id)
 
@@ -218,7 +221,9 @@ class Mempool:
         self._aside.clear()
         for _, transaction, is_claimed in aside:
             self.restore((transaction,), height)
-            if is_claimed:
+            if transaction.nonce < (self._next_nonce(transaction.actor) or 0):  # used on this branch as well
+                self._aside[transaction.id] = height - 1, transaction, is_claimed
+            elif is_claimed:
                 self.claim((transaction,))
 
     def forget_aside(self, final_height: int) -> None:
@@ -317,12 +322,17 @@ class Mempool:
             self.remove(transaction.id)
         return bool(early)
 
-    def _follow(self, actor: bytes) -> int | None:
-        """Let what waits of an actor follow the head; returns its next nonce there."""
+    def _follow(self, actor: bytes, height: int | None = None) -> int | None:
+        """Let what waits of an actor follow the head, the block at ``height``; returns its next nonce there."""
         next_nonce = self._next_nonce(actor)
         for used in self._queues.follow(actor, next_nonce):
+            if height is not None and used.id in self._claimed:
+                self._keep_aside(used, height)
             self._forget(used)
         return next_nonce
+
+    def _keep_aside(self, transaction: VerifiedTransaction, height: int) -> None:
+        self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
 
     def _forget(self, transaction: VerifiedTransaction) -> None:
         """What has left its queue is here no longer."""

@@ -81,7 +81,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def _extend(self, body: list[VerifiedTransaction]) -> None:
         self.blocks.append(body)
-        self.pool.discard(body)
+        self.pool.discard(body, self.next_height)
         for transaction in body:
             assert transaction.id not in self.pool
 
@@ -95,7 +95,7 @@ class PoolMachine(RuleBasedStateMachine):
             adopted[0] = abandoned[-1]
         self.blocks += adopted
         for body in adopted:
-            self.pool.discard(body)
+            self.pool.discard(body, self.next_height)
         for body in abandoned:
             self.pool.restore(body, self.next_height)
 

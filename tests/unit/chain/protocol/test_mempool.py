@@ -183,7 +183,7 @@ def test_who_is_held_up_comes_last(pool: Pool) -> None:
     assert pool.order() == [eve[0], bob[0], ann[0], ann[1], bob[1]]
     # until something of theirs enters a block, or never can, or some blocks have passed
     pool.members[ann[0].actor] = 2
-    pool.discard([ann[0]])
+    pool.discard([ann[0]], HEIGHT)
     assert pool.order() == [ann[1], eve[0], bob[0], bob[1]]
     pool.hold_up([ann[1].actor], HEIGHT)
     pool.expire(HEIGHT + MAX_HELD_UP_BLOCKS)
@@ -276,7 +276,7 @@ def test_a_stranger_who_enrols_is_none_any_more(pool: Pool, monkeypatch: pytest.
     enrol, *more = [ann.sign(Enrol()), *rates(ann, 2)]
     pool.take(enrol, *more)
     enrolled(pool, ann)
-    pool.discard([enrol])
+    pool.discard([enrol], HEIGHT)
     assert pool.order() == more
     pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
     assert pool.refusal(Actor(GENESIS, 5).sign(Enrol())) is Reason.POOL_FULL
@@ -294,7 +294,7 @@ def test_an_undone_enrolment_is_counted_right(pool: Pool, monkeypatch: pytest.Mo
     del pool.members[ann.key]
     pool.restore([enrol], HEIGHT)
     enrolled(pool, ann)
-    pool.discard([enrol])
+    pool.discard([enrol], HEIGHT)
 
     # then strangers have exactly the room that they had
     pool.take(*[Actor(GENESIS, number).sign(Enrol()) for number in (2, 3, 4)])
@@ -309,7 +309,7 @@ def test_a_block_takes_its_transactions_and_what_they_made_impossible(pool: Pool
     other_a1 = ann.sign(Enrol())
     pool.take(a1, a2, a3, b1, b2)
     pool.members.update({ann.key: 3, bob.key: 2})
-    pool.discard([other_a1, a2, b1])
+    pool.discard([other_a1, a2, b1], HEIGHT)
     assert pool.order() == [a3, b2]
     assert pool.bytes == len(a3.raw) + len(b2.raw)
 
@@ -409,6 +409,29 @@ def test_what_a_block_ruled_out_comes_back_where_that_block_loses() -> None:
     pool.forget_aside(7)
     pool.bring_back(8)
     assert not len(pool), "what ruled it out is final"
+
+
+def test_what_was_promised_comes_back_where_another_of_its_nonce_stood_in_a_block_that_loses(pool: Pool) -> None:
+    # given what an operator sent, and of the same nonce evidence that its node signed in a block of its own
+    ann, bob = member(pool, 1), member(pool, 2)
+    promised, passed_on = rates(ann, 1)[0], rates(bob, 1)[0]
+    ann.nonce, bob.nonce = 1, 1
+    rivals = [actor.sign(Rate(bytes(32), 1, 5)) for actor in (ann, bob)]
+    pool.take(promised, passed_on)
+    pool.claim((promised,))
+
+    # when a block takes the others, and the branch that replaces it does so, too
+    used, unused = {ann.key: 2, bob.key: 2}, {ann.key: 1, bob.key: 1}
+    pool.members.update(used)
+    pool.discard(rivals, HEIGHT)
+    assert not len(pool)
+    pool.bring_back(HEIGHT)
+    assert not len(pool)
+
+    # then what was promised comes back when that loses as well, once
+    pool.members.update(unused)
+    pool.bring_back(HEIGHT)
+    assert list(pool) == list(pool.claimed(9)) == [promised]
 
 
 def test_only_so_much_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
