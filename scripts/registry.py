@@ -42,7 +42,14 @@ from scripts.registry_parts.keys import (
     vouch,
     written_circle,
 )
-from scripts.registry_parts.listing import matters_to_rule, motions, open_matters, records, transaction
+from scripts.registry_parts.listing import (
+    consents_to_give,
+    matters_to_rule,
+    motions,
+    open_matters,
+    records,
+    transaction,
+)
 from scripts.registry_parts.motions import motion
 from scripts.registry_parts.naming import list_names, name_key
 from scripts.registry_parts.policy import policy
@@ -148,7 +155,7 @@ def digest(file: Path, as_json: bool) -> None:
 def status(session: Session, as_json: bool) -> None:
     """What a key is, and what it may do now."""
     account = session.account
-    may = list(_possible(session, account))
+    may = [*consents_to_give(session), *_possible(session, account)]
     facts: dict[str, Any] = {
         "did": did_from_key(session.secret.public),
         "network": session.genesis.name,

@@ -11,6 +11,7 @@ from chain.documents.words import category_name, proposal_in_words, rights_in_wo
 from chain.register.arbiters import is_arbiter
 from chain.register.authorities import is_in_term, rate
 from chain.register.entries import AUTHORITY_STATUS_NAMES, MOTION_STATUS_NAMES, OPEN, Authority, Motion, Rulings
+from chain.register.governance import named
 from chain.register.statekeys import AUTHORITIES, RULED, read_identity, read_rulings_key
 from chain.register.validators import weights_of
 from chain.register.view import StateView, read_policy_text
@@ -108,10 +109,11 @@ def motion_document(view: StateView, number: int, motion: Motion) -> Document:
     if motion.status == OPEN:
         weights = dict(weights_of(view.validators.active))
         approving = sum(weights.get(key, 0) for key in motion.approvals)
+        whom = named(view, proposal) if motion.is_awaited else None
         document |= {
             "weight": approving,
             "weight_needed": max(0, 2 * sum(weights.values()) // 3 + 1 - approving),
-            "awaits_consent": bool(motion.is_awaited),
+            "awaits_consent": None if whom is None else did_from_key(whom),
             **moment(view, "expires", motion.expires_slot),
             "left": time_left(view, motion.expires_slot),
         }

@@ -359,7 +359,7 @@ class Arbiters(AsOf):
 
 
 class Motion(TypedDict):
-    """A motion: what it proposes and about whom, who approves it, and how much weight it still needs."""
+    """A motion: what it proposes and about whom, who approves it, how much weight and whose consent it still needs."""
 
     number: int
     status: str
@@ -372,7 +372,7 @@ class Motion(TypedDict):
     closed_height: int | None
     weight: NotRequired[int]
     weight_needed: NotRequired[int]
-    awaits_consent: NotRequired[bool]
+    awaits_consent: NotRequired[str | None]
     expires_slot: NotRequired[int | None]
     expires_time: NotRequired[str | None]
     left: NotRequired[str]

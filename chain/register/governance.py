@@ -67,7 +67,7 @@ from chain.register.statekeys import (
     policy_key,
     read_motion_key,
 )
-from chain.register.view import read_policy_text
+from chain.register.view import Lookup, read_policy_text
 
 # Open motions of one validator; a motion can hold a whole policy.
 MAX_OPEN_MOTIONS = 8
@@ -141,11 +141,21 @@ def check_newcomer(draft: Draft, action: Consent, actor: bytes) -> Motion:
     ``ALREADY_CONSENTED``.
     """
     motion = _open_motion(draft, action.number)
-    if _named(draft, decode_proposal(motion.proposal)) != actor:
+    if named(draft, decode_proposal(motion.proposal)) != actor:
         raise Refused(Reason.NO_NEWCOMER, "this motion would neither seat this key nor give it an office")
     if not motion.is_awaited:
         raise Refused(Reason.ALREADY_CONSENTED, "nobody's consent is missing")
     return motion
+
+
+def named(view: Lookup, proposal: Proposal) -> bytes | None:
+    """The present key of whom a proposal would seat or accredit, if it would anybody."""
+    match proposal:
+        case AddValidator(key, _) | ReplaceValidator(_, key):
+            return key
+        case Accredit(key):
+            return view.current_key(view.identity(key))
+    return None
 
 
 def begin(draft: Draft, electorate: Electorate) -> None:
@@ -181,7 +191,7 @@ def check_validator(draft: Draft, actor: bytes) -> None:
 
 def check_proposal(draft: Draft, proposal: Proposal) -> None:
     """Whether the state would let this be carried now.  Raises :class:`Refused`."""
-    chosen = proposal.authority if isinstance(proposal, Accredit) else _named(draft, proposal)
+    chosen = proposal.authority if isinstance(proposal, Accredit) else named(draft, proposal)
     if chosen is not None:
         check_not_gone(draft, chosen)
     match proposal:
@@ -299,16 +309,6 @@ def _accredit(draft: Draft, proposal: Accredit) -> None:
     _open_account(draft, proposal.authority)
 
 
-def _named(draft: Draft, proposal: Proposal) -> bytes | None:
-    """The present key of whom a proposal would seat or accredit, if it would anybody."""
-    match proposal:
-        case AddValidator(key, _) | ReplaceValidator(_, key):
-            return key
-        case Accredit(key):
-            return draft.current_key(draft.identity(key))
-    return None
-
-
 def _asks(draft: Draft, proposal: Proposal) -> bytes | None:
     """The key without whose word this must not happen to it, if there is one.
 
@@ -317,7 +317,7 @@ def _asks(draft: Draft, proposal: Proposal) -> bytes | None:
     """
     if isinstance(proposal, Accredit) and draft.authority(draft.identity(proposal.authority)) is not None:
         return None
-    return _named(draft, proposal)
+    return named(draft, proposal)
 
 
 def _open_account(draft: Draft, key: bytes) -> None:

@@ -86,6 +86,13 @@ def _matter(session: Session, row: dict[str, Any], *more: str) -> dict[str, Any]
     return {**{name: row[name] for name in names}, "until": moment_of(session.genesis, row["deadline_slot"])}
 
 
+def consents_to_give(session: Session) -> list[str]:
+    """The commands by which a key would agree to what open motions want of it."""
+    did = did_from_key(session.secret.public)
+    found = session.node.ask(client.MOTIONS)["motions"]
+    return [f"consent {row['number']}: {row['proposes']}" for row in found if row.get("awaits_consent") == did]
+
+
 @click.command()
 @connected
 @as_json

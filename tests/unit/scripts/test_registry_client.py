@@ -629,6 +629,15 @@ def test_a_motion_that_waits_for_its_newcomer_says_so(town: Desk) -> None:
     town.act("motion", "add-validator", town.did("bob"), key="validator")
     listed = run_client("motions", transport=town.node.transport).stdout
     assert "open, awaits consent" in listed
+    number, may = listed_number(town), town.act("status", key="bob")["may"]
+    assert may[0].startswith(f"consent {number}: ")
+    assert not any(line.startswith("consent ") for line in town.act("status", key="ann")["may"])
+
+
+def listed_number(desk: Desk) -> int:
+    """The number of the newest motion."""
+    motions = run_client("motions", "--json", transport=desk.node.transport).document["motions"]
+    return max(int(row["number"]) for row in motions)
 
 
 def amended(desk: Desk, before: str, after: str) -> str:

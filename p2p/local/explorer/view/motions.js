@@ -14,7 +14,9 @@ function card (motion, people, policy) {
   return el('article', { class: `motion ${motion.status}` },
     el('h3', {}, people.named(`${motion.number}. ${capital(motion.proposes)}`)),
     el('p', {}, el('span', { class: 'tag' }, motion.status), ' proposed by ', people.link(motion.proposer), ` at height ${count(motion.height)}`,
-      motion.status === 'open' ? `; ${count(motion.weight_needed)} of the weight is still needed${motion.awaits_consent ? ', and the consent of who is named' : ''}, until ${time(motion.expires_time)}` : '', '.'),
+      motion.status === 'open' && `; ${count(motion.weight_needed)} of the weight is still needed`,
+      motion.awaits_consent && [', and the consent of ', people.link(motion.awaits_consent)],
+      motion.status === 'open' && `, until ${time(motion.expires_time)}`, '.'),
     motion.policy && el('details', {}, el('summary', {}, 'What it would change'), changes(policy, motion.policy)),
     motion.worsens?.length > 0 && el('p', {}, el('strong', {}, 'It worsens: '), people.named(motion.worsens.join('; ')), '. Members have longer to leave first.'),
     el('p', { class: 'small' }, 'Approved by ', motion.approvals.map((did) => el('span', { class: 'key' }, people.link(did)))))

@@ -204,7 +204,7 @@ def test_the_newest_motions_come_first() -> None:
         "closed_height": None,
         "weight": 0,
         "weight_needed": 1,
-        "awaits_consent": False,
+        "awaits_consent": None,
         "expires_slot": 70,
         "expires_time": "1970-01-01T00:01:10.000+00:00",
         "left": "1 min",
