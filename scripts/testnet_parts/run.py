@@ -34,6 +34,8 @@ DRAIN_S = 60.0
 # Without more than two thirds of the validators nothing becomes final; somebody may be restarting one by hand.
 QUORUM_GRACE_S = 60.0
 RESTART_DELAY_S = 1.0
+# One Ctrl-C may come more than once: from the terminal, and from whoever started this.
+ECHO_S = 0.5
 MAX_RESTARTS = 20
 
 
@@ -163,12 +165,16 @@ class Testnet:
                 outer.cancel_scope.cancel()
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
+        first_s = 0.0
         async for number in signals:
-            if self.interrupted and signal.Signals(number).name == "SIGHUP":
+            is_echo = trio.current_time() < first_s + ECHO_S
+            if self.interrupted and (is_echo or signal.Signals(number).name == "SIGHUP"):
                 continue  # a terminal that is closed hangs up more than once
             if self.interrupted:
                 for node in self.nodes:
                     node.kill()
+            else:
+                first_s = trio.current_time()
             self.interrupted = True
             self._scope.cancel()
 
