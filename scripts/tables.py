@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 GAP = "  "
 # Narrower than this, a sentence is harder to read than a table without it.
-_WRAPPED = 24
+_WRAPPED = 18
 # As much of an id as tells it from others; commands take it.
 _SHORT_ID = 16
 _ID = re.compile(r"[0-9a-f]{20,}|(did:key:)?z6Mk[1-9A-HJ-NP-Za-km-z]{16,}…?")

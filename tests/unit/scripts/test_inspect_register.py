@@ -22,6 +22,8 @@ from chain.documents.chronicle import transaction_document
 from chain.register.entries import Account, Member
 from chain.register.state import decode_entry, encode_entry
 from chain.register.statekeys import account_key, member_key
+from scripts import console
+from scripts.chain_view import Finding
 from scripts.console import short_did
 from scripts.inspect_parts import institutions, people
 from scripts.inspect_parts.question import newer
@@ -268,7 +270,7 @@ def test_open_objections_say_who_has_to_act_until_when(told: Told) -> None:
     [
         (("objections",), {"member", "number", "waits_for", "left"}),
         (("records",), {"member", "number", "category", "points", "state"}),
-        (("member", "ann", "--explain"), {"what", "points", "category", "state"}),
+        (("member", "ann", "--explain"), {"what", "points", "category", "by", "state"}),
         (("authorities",), {"authority", "status", "decided", "overturned", "rate ‰"}),
     ],
 )
@@ -277,10 +279,26 @@ def test_at_eighty_columns_what_matters_is_shown(told: Told, question: tuple[str
     document = answer(told.home, command, *rest)
     shows = institutions if command == "authorities" else people
     finding = people.member(document, True) if rest else getattr(shows, command)(document)
+    assert not matters & left_out(finding, matters, 80)
+
+
+@pytest.mark.parametrize(
+    ("width", "matters"),
+    [(80, {"what", "points", "category", "by", "state"}), (60, {"what", "points", "category", "state"})],
+)
+def test_where_a_score_comes_from_fits_also_where_issuers_have_names(
+    told: Told, width: int, matters: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(console._names, told.did("office"), "market office")
+    finding = people.member(answer(told.home, "member", told.did("ann"), "--explain"), True)
+    assert not matters & left_out(finding, matters, width)
+
+
+def left_out(finding: Finding, matters: set[str], width: int) -> set[str]:
+    """The columns without room, in the table that has what matters."""
     sheet = next(each for each in finding.sheets if matters <= set(each.columns))
     rows = [[str(cell) for cell in row] for row in sheet.rows]
-    left_out = lay_out(sheet.columns, rows, [False] * len(sheet.columns), 80, sheet.least).left_out
-    assert not matters & set(left_out)
+    return set(lay_out(sheet.columns, rows, [False] * len(sheet.columns), width, sheet.least).left_out)
 
 
 def test_a_home_that_is_behind_says_what_its_node_knows(told: Told) -> None:
