@@ -66,9 +66,15 @@ class Status(TypedDict):
 
 
 class Health(TypedDict):
-    """Whether a node does what it is for; ``why`` says what is wrong."""
+    """Whether a node does what it is for; ``why`` says what is wrong.
 
-    status: Literal["ok", "syncing", "stalled", "silent", "alone"]
+    ``silent`` is a validator that signs nothing, ``alone`` a node without peers; ``stalled``: nothing becomes final, or
+    no block came for longer than a chain is idle; ``syncing``: blocks of a longer chain are on their way; ``behind``:
+    most peers that are known (machines of validators, and those that the operator named; all, where none is) say that
+    blocks above the head are final, and none are on their way.
+    """
+
+    status: Literal["ok", "syncing", "behind", "stalled", "silent", "alone"]
     why: str | None
     height: int
     finalized_height: int

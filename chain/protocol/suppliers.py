@@ -146,6 +146,17 @@ class Suppliers:
         pace = -supplier.pace.ask_bytes
         return self.failures(supplier.peer), not supplier.has_delivered, not supplier.is_known, pace, supplier.number
 
+    @property
+    def said_final(self) -> int:
+        """Up to which height more than half of the peers say that blocks are final; 0 where nobody says anything.
+
+        Those that are known are asked alone, where there are any: of other identities everybody has as many as she
+        likes, and who is as new as this node has nothing to say.
+        """
+        known = [supplier for supplier in self if supplier.is_known] or list(self)
+        heights = sorted(supplier.status.finalized_height for supplier in known)
+        return heights[(len(heights) - 1) // 2] if heights else 0
+
     def _make_room(self) -> None:
         if len(self._by_peer) > MAX_STATUSES:
             strangers = (peer for peer, supplier in self._by_peer.items() if not supplier.is_known)

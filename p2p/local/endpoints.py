@@ -241,7 +241,13 @@ POLICY = Endpoint(
 
 ENDPOINTS = (
     Endpoint("/status", "Where the node stands.", nodeshapes.Status, _NODE, _of_node("describe")),
-    Endpoint("/health", "Whether the node does what it is for.", nodeshapes.Health, _NODE, _of_node("describe_health")),
+    Endpoint(
+        "/health",
+        "Whether the node does what it is for: 200 where it does, 503 where not.",
+        nodeshapes.Health,
+        _NODE,
+        _of_node("describe_health"),
+    ),
     HEAD,
     BLOCKS,
     BLOCK,

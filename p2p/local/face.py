@@ -195,6 +195,8 @@ class LocalFace:
         """``/health``: the first thing that is wrong."""
         node, now_ms = self._node, self._node.now_ms()
         chain, mute = node.engine.chain, node.engine.silence(now_ms)
+        head, elsewhere = chain.head.header, node.engine.sync.suppliers.said_final
+        idle_slots = self.genesis.slot_at(now_ms) - head.slot
         is_alone = len(self.genesis.validators) > 1 and not node.transport.peers.connected()
         status, why = "ok", None
         if mute is not None and node.engine.is_validator:
@@ -205,10 +207,15 @@ class LocalFace:
             status, why = "stalled", "nothing new becomes final; /status says for want of whom"
         elif node.engine.sync.is_downloading:
             status, why = "syncing", "blocks of a longer chain are on their way"
+        elif elsewhere > head.height:
+            status = "behind"
+            why = f"peers say that height {elsewhere} is final, and no block above {head.height} is on its way"
+        elif idle_slots > self.genesis.idle_slots:
+            status, why = "stalled", f"no block came for {idle_slots} slots, and no network is idle for so long"
         return {
             "status": status,
             "why": why,
-            "height": chain.head.header.height,
+            "height": head.height,
             "finalized_height": chain.finalized.height,
             "slot": self._slot(),
         }

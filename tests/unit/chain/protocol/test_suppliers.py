@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chain.protocol.messages import GetHeadings, Status
@@ -57,6 +59,25 @@ def test_a_crowd_that_one_validator_vouches_for_is_mostly_strangers() -> None:
     suppliers.note("friend", STATUS, b"key")
     suppliers.note("honest", STATUS, b"another key")
     assert [each.peer for each in suppliers if each.is_known] == ["peer 18", "peer 19", "friend", "honest"]
+
+
+def test_what_is_final_is_what_most_of_those_say_who_are_known() -> None:
+    suppliers = Suppliers(["friend"])
+    assert suppliers.said_final == 0
+    heights = {"one": 7, "two": 9, "three": 0, "four": 8}
+    for peer, height in heights.items():
+        suppliers.note(peer, replace(STATUS, finalized_height=height))
+        assert suppliers.said_final == 7
+    # a crowd of strangers moves nothing once somebody is known
+    suppliers.note("friend", replace(STATUS, finalized_height=3))
+    assert suppliers.said_final == 3
+    for number, height in enumerate((5, 4)):
+        suppliers.note(f"machine {number}", replace(STATUS, finalized_height=height), bytes([number]))
+    assert suppliers.said_final == 4
+    # nor does one validator with many machines
+    for number in range(9):
+        suppliers.note(f"another {number}", replace(STATUS, finalized_height=10), bytes([0]))
+    assert suppliers.said_final == 4
 
 
 def test_who_fails_rests_longer_each_time_until_it_delivers() -> None:

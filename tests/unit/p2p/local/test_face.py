@@ -24,6 +24,7 @@ from chain.content.transactions import VerifiedTransaction
 from chain.documents.words import instant
 from chain.protocol.engine import Engine
 from chain.protocol.events import Effect, Event, SigningState, Submitted
+from chain.protocol.messages import Status
 from chain.protocol.production import Producer
 from p2p.local.config import HomeConfig
 from p2p.local.endpoints import POLICY
@@ -113,6 +114,37 @@ def test_where_the_node_stands(stage: Stage, face: LocalFace) -> None:
     assert (told["slot"], told["mempool"], told["peers"], told["peer_id"]) == (2, 0, 1, "12D0")
     assert (told["network"], told["chain_id"]) == (GENESIS.name, GENESIS.id.hex())
     assert (told["validator"], told["silent"], told["syncing"]) == (True, False, False)
+
+
+def health(face: LocalFace) -> tuple[str, str]:
+    told = face.describe_health()
+    return told["status"], told["why"] or ""
+
+
+def test_a_node_that_peers_left_behind_is_not_well(stage: Stage, face: LocalFace) -> None:
+    stage.make_block(Actor(GENESIS, 100).sign(Enrol()))
+    head = stage.engine.chain.head.header
+    assert health(face) == ("ok", "")
+    # what is final elsewhere is here as well
+    stage.engine.sync.note("12D3", Status(bytes(32), 9, 9, head.height))
+    assert health(face) == ("ok", "")
+    # and now it is not, and nobody brings it
+    stage.engine.sync.note("12D3", Status(bytes(32), 9, 9, 8))
+    status, why = health(face)
+    assert (status, "height 8" in why, "above 1 " in why) == ("behind", True, True)
+    # that changes when the peer is gone
+    stage.engine.sync.forget("12D3")
+    assert health(face) == ("ok", "")
+
+
+def test_where_no_block_came_for_longer_than_a_chain_is_idle_a_node_is_not_well(stage: Stage, face: LocalFace) -> None:
+    stage.make_block(Actor(GENESIS, 100).sign(Enrol()))
+    stage.engine.producer = None  # an observer, with peers that claim no more than it has
+    stage.slot += GENESIS.idle_slots
+    assert health(face) == ("ok", "")
+    stage.slot += 1
+    status, why = health(face)
+    assert (status, f"for {GENESIS.idle_slots + 1} slots" in why) == ("stalled", True)
 
 
 def test_peers_and_bans(face: LocalFace) -> None:
