@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from p2p.local.commandline import group, home_of_node, importing, launched
 
-import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -47,6 +46,7 @@ from p2p.local.lookup import Lookup
 from p2p.local.passphrase import Passphrase, with_passphrase
 from p2p.local.process import calm_collector
 from p2p.local.reload import RELOAD, adopt_level, follow_config, ignore_reloads
+from p2p.local.restarting import when_stalled
 from p2p.local.supervisor import tell_supervisor
 from p2p.local.waking import wake
 
@@ -80,8 +80,8 @@ class Node:
         self.engine = engine
         self.storage = storage
         self.transport = transport
-        sign = launched(f"python node.py restart sign restart.json --home {shlex.quote(str(home.path))}")
-        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, sign, storage.counted_from)
+        remedy = launched(when_stalled(home.path))
+        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, remedy, storage.counted_from)
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""

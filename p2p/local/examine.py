@@ -30,6 +30,7 @@ from p2p.local.config import HomeConfig, place_of, read_config, split_http
 from p2p.local.home import MAKE_ONE, is_in_use
 from p2p.local.keyfile import is_encrypted, read_key
 from p2p.local.passphrase import Passphrase
+from p2p.local.restarting import when_stalled
 from p2p.local.whole import require_no_testnet
 
 if TYPE_CHECKING:
@@ -146,12 +147,11 @@ def _node(case: Case) -> Iterator[Finding]:
         yield Finding("version", False, f"{status['version']} runs, {ours} is installed", "start the node again")
     if status["silent_why"]:
         when = status["signs_again"]
-        remedy = f"it signs again at {when}" if when else "see what scripts/docs/recovery.md says of it"
+        remedy = f"it signs again at {when}" if when else "see to that, and leave the node running"
         yield Finding("signing", False, f"it signs nothing: {status['silent_why']}", remedy)
     if status["stalled"]:
         missing = ", ".join(status["stalled"]["missing"])
-        remedy = "see to it that their operators start them; scripts/docs/recovery.md says what if they cannot"
-        yield Finding("finality", False, f"nothing becomes final, for want of {missing}", remedy)
+        yield Finding("finality", False, f"nothing becomes final, for want of {missing}", when_stalled(case.path))
 
 
 def _without_answer(case: Case) -> Finding:
@@ -210,7 +210,8 @@ def _signing(case: Case, known: dict[str, bytes | None], is_validator: bool) -> 
         remedy = "if it did not go to another machine, bring it back with `python node.py signing import FILE`"
         yield Finding(check, False, "it left this home, which signs nothing", remedy)
     elif known["restart"] is not None and known["signing"] is None:
-        yield Finding(check, False, "it was given up for a restart", "start the node, and see scripts/docs/recovery.md")
+        remedy = "start the node: it signs again once the restart comes, for which enough others sign the same file"
+        yield Finding(check, False, "it was given up for a restart", remedy)
     elif known["signing"] is None:
         what = "what this validator signed last is lost, and it says nothing until the chain records that"
         yield Finding(check, False, what, "start the node and leave it running; never restore an older database")

@@ -15,6 +15,7 @@ import secrets
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from chain.base.codec import U64_MAX, blob, integer
@@ -69,6 +70,14 @@ class Signed:
             f"{decides.weight_of(self.signers)} of the {decides.threshold} needed (of {sum(decides.by_key.values())})"
             for decides in self.electorate.sets
         )
+
+
+def when_stalled(home: Path) -> str:
+    """What the operator of ``home`` does where nothing becomes final."""
+    return (
+        "start the missing nodes, and it goes on by itself; only where a third or more of the weight lost what they "
+        f"signed last, stop this node and run `python node.py restart sign restart.json --home {quote(str(home))}`"
+    )
 
 
 def sign_restart(home: Home, file: Path, *, blind: int | None = None, again: bool = False) -> Signed:

@@ -43,11 +43,11 @@ class Telemetry:
     """What a node tells the world about itself: logs, ``/metrics`` and the last head moves.
 
     Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start, and
-    ``sign_restart`` what an operator types to sign a restart.
+    ``when_stalled`` what an operator does where nothing becomes final.
     """
 
     def __init__(
-        self, transactions: int = 0, own_key: bytes | None = None, sign_restart: str = "", counted_from: int = 1
+        self, transactions: int = 0, own_key: bytes | None = None, when_stalled: str = "", counted_from: int = 1
     ) -> None:
         registry = CollectorRegistry()
         self.registry = registry
@@ -60,7 +60,7 @@ class Telemetry:
         self.events = Broadcast()
         self._head_count = 0
         self._own_key = own_key
-        self._sign_restart = sign_restart
+        self._when_stalled = when_stalled
         self._is_stalled = False
         self._stalled = Gauge("goodfaith_stalled", "1 while nothing new becomes final", registry=registry)
         self._transactions = Counter("goodfaith_transactions", "Transactions adopted in blocks", registry=registry)
@@ -143,8 +143,7 @@ class Telemetry:
             heard=stall.heard,
             needed=stall.needed,
             missing=" ".join(map(did_from_key, stall.missing)),
-            remedy="start the missing nodes, and it goes on by itself; only where a third or more of the weight "
-            f"lost what they signed last, stop this node and run `{self._sign_restart}` (see scripts/docs/recovery.md)",
+            remedy=self._when_stalled,
         )
 
     def tell_commit(self, commit: Commit, seconds: float) -> None:

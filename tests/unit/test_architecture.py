@@ -84,6 +84,14 @@ def test_the_lists_of_the_network_are_complete(room: str) -> None:
     assert {path.stem for path in (ROOT / room).glob("[!_]*.py")} == listed - inside
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_message_of_a_node_names_a_page_that_the_wheel_does_not_have(path: Path) -> None:
+    tree = tree_of(path)
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    said = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [node.value for node in said if "scripts/docs" in str(node.value) and id(node) not in documentation] == []
+
+
 def test_no_two_files_have_one_name() -> None:
     """So that a name is enough in a note, and in the tools that break one file after the other."""
     names = [path.stem for path in CHAIN if path.stem != "__init__"]

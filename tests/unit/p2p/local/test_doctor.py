@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import version
+
 import json
 import os
 import socket
@@ -11,7 +13,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import click
 import pytest
@@ -68,6 +72,26 @@ def only(findings: Sequence[Finding]) -> tuple[str, str, str]:
 def forget(home: Path, name: str) -> None:
     with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
         assert connection.execute("DELETE FROM meta WHERE key = ?", (name,)).rowcount == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "check", "says"),
+    [
+        ({"stalled": {"missing": ["did:key:z6Mk"]}}, "finality", "restart sign restart.json --home"),
+        ({"silent_why": "it is jailed"}, "signing", "leave the node running"),
+        ({"silent_why": "its clock is ahead", "signs_again": "2026-01-01"}, "signing", "again at 2026-01-01"),
+    ],
+)
+def test_what_a_running_node_lacks_has_its_remedy_in_words(
+    home: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], check: str, says: str
+) -> None:
+    nothing = {"version": version(), "silent_why": None, "signs_again": None, "stalled": None}
+    client = MagicMock()
+    client.__enter__.return_value.ask.side_effect = [{**STATUS_OF_A_NODE, **nothing, **told}, {"peers": []}]
+    monkeypatch.setattr("p2p.local.examine.announced", lambda _home: SimpleNamespace(http="", addresses=[]))
+    monkeypatch.setattr("p2p.local.examine.Client", lambda _url: client)
+    found, _, remedy = only(wrong(home))
+    assert (found, says in remedy) == (check, True)
 
 
 def test_a_sound_home_has_no_findings(home: Path) -> None:
