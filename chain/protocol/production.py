@@ -340,6 +340,7 @@ class Producer:
 
         Each is asked for once the one before it was tried: what is signed here takes the nonce that is next then.  It
         is good for this block alone, so it never waits anywhere, and nothing signed with this key waits behind it.
+        An accusation that the block would refuse is left out, since nothing of a key is tried after what was refused.
         """
         key = self.secret
         waiting = mempool.of(key.public)
@@ -347,9 +348,18 @@ class Producer:
         for accusation in accusations:
             account = draft.account(key.public)
             nonce = 0 if account is None else account.nonce
-            if nonce not in {item.nonce for item in waiting}:
+            if nonce not in {item.nonce for item in waiting} and _counts(draft, accusation):
                 yield sign_transaction(key, self.genesis.id, nonce, draft.height, accusation)
         yield from (item for item in mempool.candidates() if item.actor != key.public)
+
+
+def _counts(draft: Draft, accusation: Evidence) -> bool:
+    """Whether this evidence would jail somebody."""
+    try:
+        registry.check_accusation(draft, accusation)
+    except Refused:
+        return False
+    return True
 
 
 def is_forgotten(statement: Statement, signing: SigningState) -> bool:

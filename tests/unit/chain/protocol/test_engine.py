@@ -1050,6 +1050,27 @@ def test_who_saw_a_contradiction_before_it_stopped_brings_it_afterwards(forge: F
     assert made_in(rig, 5) == [("evidence", 0)]
 
 
+def test_a_contradiction_far_ahead_does_not_hide_one_that_is_over(forge: Forge) -> None:
+    # given a leader that signs two blocks of its slot, far above the chain: that offence is not over for long
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    for root in (bytes(32), b"\x01" * 32):
+        far = forge.block(slot=4, height=4, parent=b"\x07" * 32, signer=secret(1), state_root=root)
+        rig.at(4).handle(announced(far))
+    # when it contradicts itself where the chain is
+    here = forge.block(slot=3), forge.block(slot=3, state_root=bytes(32))
+    rig.handle(told(*(forge.attest(block, 0) for block in here)))
+    # then that is brought on the chain
+    assert made_in(rig, 5) == [("evidence", 0)]
+
+
+def test_a_contradiction_far_ahead_does_not_take_the_place_of_one_that_is_over(accuser: Rig, forge: Forge) -> None:
+    for root in (bytes(32), b"\x01" * 32):
+        far = forge.block(slot=6, height=6, parent=b"\x07" * 32, signer=secret(3), state_root=root)
+        accuser.at(6).handle(announced(far))
+    assert made_in(accuser, 9) == [("evidence", 0)]
+
+
 # ---------------------------------------------------------------------------------------- lost and foreign states
 
 
