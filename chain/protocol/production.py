@@ -396,11 +396,13 @@ def _fill(
 ) -> tuple[list[VerifiedTransaction], list[bytes], list[VerifiedTransaction]]:
     """Try candidates in order until the block is full: those that entered, who had one refused, those that never can.
 
-    Whoever had one refused has nothing more to try, and of those no more are tried than fill a block.
+    Whoever had one refused has nothing more to try, and of those no more are tried than fill a block, half of them
+    strangers at most, whose keys cost nothing.
     Strangers take their share of this block, not of the largest that there can be.
     """
     included: list[VerifiedTransaction] = []
     refused: dict[bytes, None] = {}
+    strangers = 0
     hopeless: list[VerifiedTransaction] = []
     size, room = 0, stranger_room(draft.policy, limit)
     for transaction in candidates:
@@ -409,11 +411,14 @@ def _fill(
             break
         if transaction.actor in refused or (draft.strangers >= room and is_stranger(transaction.action)):
             continue
+        if strangers == MAX_BLOCK_TRANSACTIONS // 2 and draft.account(transaction.actor) is None:
+            continue
         try:
             registry.apply(draft, transaction)
         except Refused as refusal:
             if refusal.reason is not Reason.NONCE_GAP:
                 refused[transaction.actor] = None
+                strangers += draft.account(transaction.actor) is None
             if refusal.reason.disposition is not Disposition.LATER:
                 hopeless.append(transaction)
             continue
