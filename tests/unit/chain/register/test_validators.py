@@ -256,6 +256,17 @@ def test_there_are_never_more_than_the_batch() -> None:
     assert refused(full, Change(REPLACE, key(1), key(6)), batch=5) is None
 
 
+def test_what_waits_and_will_not_fit_keeps_nobody_from_being_jailed() -> None:
+    # given a change that lapsed, one that made sense after it alone, and a newcomer for whom that would have made room
+    changes = (Change(REPLACE, key(3), key(6)), Change(REWEIGH, key(1), weight=2), Change(REMOVE, key(6)), add(7))
+    under_way = decided(asked(of(4), *changes), 20)
+    crowded = begin(under_way, at_first(under_way), height=148, batch=4)
+    assert crowded.change == (Change(REWEIGH, key(1), weight=2),)
+    assert refused(crowded, add(8), batch=4) is Reason.TOO_MANY_VALIDATORS
+    # then who contradicts itself is jailed all the same
+    assert refused(crowded, Change(JAIL, key(4)), batch=4) is None
+
+
 def test_the_queue_is_bounded_but_for_jails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_QUEUED", 2)
     two = asked(of(4), add(5), add(6))
