@@ -169,7 +169,7 @@ class Download:
         ids = tuple(header.id for header in run)
         request = GetBlocks(ids[-1], first, len(ids), supplier.pace.ask_bytes)
         expected = max(self._block_bytes, min(request.max_bytes, len(ids) * self._block_bytes))  # one is given whole
-        is_claimed = first <= shown or supplier.status.head_id in ids
+        is_claimed = first <= shown or (supplier.status.head_id in ids and not supplier.is_hearsay)
         final_height, mhp = chain.finalized.height, supplier.status.mhp
         return Asked(supplier, request, ids, now_ms, final_height, mhp, expected, is_claimed)
 

@@ -221,7 +221,7 @@ class Engine:
         if slot % STATUS_EVERY_SLOTS == 0 and self.sync.statuses:
             peers = sorted(self.sync.statuses)
             self._intake.ask_status(peers[slot // STATUS_EVERY_SLOTS % len(peers)], now_ms)
-        if self.mempool.is_full or not self.has_room_for_clients:
+        if self.mempool.is_full or not (self.has_room_for_clients and self.takes_strangers):
             sift(self.chain, self.mempool)
         if slot % CLEAR_EVERY_SLOTS == 0:
             self._testimony.clear()

@@ -73,7 +73,7 @@ class Mempool:
 
     @property
     def strangers(self) -> int:
-        """How many are of keys that did not enrol yet."""
+        """How many are of keys that did not enrol yet, and are not held up."""
         return self._queues.strangers
 
     @property
@@ -141,8 +141,9 @@ class Mempool:
         next_nonce = self._follow(transaction.actor)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
-        is_first = next_nonce is None and transaction.nonce == 0
-        if is_first and not (is_back or isinstance(transaction.action, Enrol | Consent | Recover)):
+        is_first = next_nonce is None and self.next_free(transaction.actor) == 0
+        begins = transaction.nonce == 0 and isinstance(transaction.action, Enrol | Consent | Recover)
+        if is_first and not (is_back or begins):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._queues.check(transaction, next_nonce)
         self._check_room(transaction, height, is_stranger=next_nonce is None, is_back=is_back)
@@ -237,7 +238,7 @@ class Mempool:
         return len(self) >= MAX_TRANSACTIONS or self.bytes > MAX_BYTES - MAX_TRANSACTION_BYTES
 
     def suspects(self) -> list[VerifiedTransaction]:
-        """Some of what is next of members, to be tried where too much waits; whom no block would take is held up."""
+        """Some of what is next, to be tried where too much waits; whom no block would take is held up."""
         return self._queues.suspects()
 
     def hold_up(self, actors: Iterable[bytes], height: int) -> None:

@@ -340,6 +340,7 @@ class Producer:
 
         Each is asked for once the one before it was tried: what is signed here takes the nonce that is next then.  It
         is good for this block alone, so it never waits anywhere, and nothing signed with this key waits behind it.
+        An accusation that the block would refuse is left out, since nothing of a key is tried after what was refused.
         """
         key = self.secret
         waiting = mempool.of(key.public)
@@ -347,9 +348,18 @@ class Producer:
         for accusation in accusations:
             account = draft.account(key.public)
             nonce = 0 if account is None else account.nonce
-            if nonce not in {item.nonce for item in waiting}:
+            if nonce not in {item.nonce for item in waiting} and _counts(draft, accusation):
                 yield sign_transaction(key, self.genesis.id, nonce, draft.height, accusation)
         yield from (item for item in mempool.candidates() if item.actor != key.public)
+
+
+def _counts(draft: Draft, accusation: Evidence) -> bool:
+    """Whether this evidence would jail somebody."""
+    try:
+        registry.check_accusation(draft, accusation)
+    except Refused:
+        return False
+    return True
 
 
 def is_forgotten(statement: Statement, signing: SigningState) -> bool:
@@ -386,11 +396,13 @@ def _fill(
 ) -> tuple[list[VerifiedTransaction], list[bytes], list[VerifiedTransaction]]:
     """Try candidates in order until the block is full: those that entered, who had one refused, those that never can.
 
-    Whoever had one refused has nothing more to try, and of those no more are tried than fill a block.
+    Whoever had one refused has nothing more to try, and of those no more are tried than fill a block, half of them
+    strangers at most, whose keys cost nothing.
     Strangers take their share of this block, not of the largest that there can be.
     """
     included: list[VerifiedTransaction] = []
     refused: dict[bytes, None] = {}
+    strangers = 0
     hopeless: list[VerifiedTransaction] = []
     size, room = 0, stranger_room(draft.policy, limit)
     for transaction in candidates:
@@ -399,11 +411,14 @@ def _fill(
             break
         if transaction.actor in refused or (draft.strangers >= room and is_stranger(transaction.action)):
             continue
+        if strangers == MAX_BLOCK_TRANSACTIONS // 2 and draft.account(transaction.actor) is None:
+            continue
         try:
             registry.apply(draft, transaction)
         except Refused as refusal:
             if refusal.reason is not Reason.NONCE_GAP:
                 refused[transaction.actor] = None
+                strangers += draft.account(transaction.actor) is None
             if refusal.reason.disposition is not Disposition.LATER:
                 hopeless.append(transaction)
             continue

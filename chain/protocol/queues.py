@@ -14,8 +14,9 @@ MAX_PER_ACTOR = 2_048
 # What waits for one with a lower nonce that was never seen: batches overtake each other on their way, by one or two.
 MAX_EARLY_OF_ACTOR = 1_024
 # Actors whose next transaction was tried, and refused: a rating of somebody who may never enrol, say.  It costs them
-# nothing, so theirs comes last, and gives way where the pool is full.
-MAX_HELD_UP = 16_384
+# nothing, so theirs comes last, and gives way where the pool is full.  As many as can wait: were there fewer, those who
+# are forgotten would be tried again before everybody else, block after block.
+MAX_HELD_UP = 40_000
 # So long that is remembered, unless something of theirs enters a block.
 MAX_HELD_UP_BLOCKS = 32
 # So many are tried where too much waits, once a slot: a sixteenth of a full block's work.
@@ -92,8 +93,8 @@ class Queue:
 class Queues:
     """The queues of all actors of whom something waits, and who is held up, since which height.
 
-    Of what waits ``early`` is what does so for a nonce before it, ``strangers`` what keys wrote that did not enrol yet;
-    ``expected``, what the next blocks take, is neither, nor held up.
+    Of what waits ``early`` is what does so for a nonce before it.  Of whoever is not held up, ``strangers`` is what
+    keys wrote that did not enrol yet, and ``expected`` what the next blocks take of all others.
     """
 
     def __init__(self) -> None:
@@ -156,11 +157,11 @@ class Queues:
     # ------------------------------------------------------------------------------------------ who is held up
 
     def suspects(self) -> list[VerifiedTransaction]:
-        """What some members wait with next, each time of others, those first of whom something waits for long."""
+        """What some wait with next, each time of others, those first of whom something waits for long."""
         able = (
             queue.by_nonce[queue.next]
             for actor, queue in self.by_actor.items()
-            if queue.ready and not (queue.is_strangers or actor in self.held_up)
+            if queue.ready and actor not in self.held_up
         )
         chosen = list(islice(able, MAX_SUSPECTS))
         for transaction in chosen:
@@ -201,7 +202,9 @@ class Queues:
     def _note(self, actor: bytes, queue: Queue, more: int, more_ready: int) -> None:
         """So many more wait in a queue, of which so many are ready; or fewer."""
         self.early += more - more_ready
+        if actor in self.held_up:
+            return
         if queue.is_strangers:
             self.strangers += more
-        elif actor not in self.held_up:
+        else:
             self.expected += more_ready

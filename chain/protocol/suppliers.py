@@ -7,7 +7,7 @@ before the slower; who fails comes last and rests, longer each time; and who nev
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chain.base.newest import Newest
 from chain.protocol.events import Peer, Request
@@ -39,6 +39,7 @@ NO_CEILING = 2**64
 class Supplier:
     """One peer: its claim, and its pace.
 
+    ``is_hearsay`` says that it did not claim this itself, but passed on a block that would make it so.
     ``trail`` is the last header that it showed, b"" for none, on the way to the head ``trail_to``; ``is_aside`` says
     that this was on another branch than ours, so that its next headers begin after it; ``back`` is how far before that,
     or before the usual height, they do; ``ceiling`` the height from which on it had no blocks when it was asked, and
@@ -51,6 +52,7 @@ class Supplier:
         self.peer = peer
         self.status = status
         self.number = number
+        self.is_hearsay = False
         self.is_known = False
         self.validator = b""
         self.has_delivered = False
@@ -110,8 +112,8 @@ class Suppliers:
         """A peer that claims something, None for another."""
         return self._by_peer.get(peer)
 
-    def note(self, peer: Peer, status: Status, validator: bytes = b"") -> None:
-        """A peer says where it stands; it may be a machine of the ``validator`` with this key."""
+    def note(self, peer: Peer, status: Status, validator: bytes = b"", *, is_hearsay: bool = False) -> None:
+        """A peer says where it stands, or that is hearsay; it may be a machine of the ``validator`` with this key."""
         supplier = self._by_peer.get(peer)
         if supplier is None:
             self._count += 1
@@ -121,8 +123,12 @@ class Suppliers:
             self._vouch(supplier, validator)
         if supplier.status.head_id != status.head_id:
             supplier.back, supplier.ceiling, supplier.floor = 0, NO_CEILING, 0
-        supplier.status = status
+        supplier.status, supplier.is_hearsay = status, is_hearsay
         self._make_room()
+
+    def retract(self, supplier: Supplier) -> None:
+        """What a peer passed on it does not have, and never said so: until it is heard again, it claims nothing."""
+        supplier.status = replace(supplier.status, height=0, mhp=0, restart=0)
 
     def _vouch(self, supplier: Supplier, validator: bytes) -> None:
         """It is known as that validator's, and so are no more than the newest of its machines."""

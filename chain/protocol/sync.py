@@ -79,12 +79,15 @@ class Sync:
         self.suppliers.note(peer, status, validator)
 
     def note_header(self, peer: Peer, header: Header) -> None:
-        """A peer announced a block that does not attach: it claims to have the branch below it."""
+        """A peer announced a block that does not attach: it may have the branch below it.
+
+        It need not: what is announced is passed on before anybody has more of it than its header.
+        """
         known = self.suppliers.get(peer)
         final_height, oldest_body = (known.status.finalized_height, known.status.oldest_body) if known else (0, 1)
         status = Status(header.id, header.height, header.mhp, final_height, oldest_body=oldest_body)
         if known is None or status.rank > known.status.rank:
-            self.note(peer, status)
+            self.suppliers.note(peer, status, is_hearsay=True)
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
@@ -111,11 +114,15 @@ class Sync:
     def showed(self, asked: Asked, headings: Sequence[Heading], refusal: Refused | None, now_ms: int) -> bool:
         """These headers are on the skeleton or the tree now; the next was refused, if one was.
 
-        False where the peer's claim proved empty: it does not lead to its head, or not in the time that it takes.
+        False where the peer's claim, or what was taken for one, proved empty: it does not lead to its head, or not in
+        the time that it takes.
         """
         supplier = asked.supplier
         if refusal is not None and refusal.reason is Reason.UNKNOWN_PARENT and not headings:
             return self._step_back(asked, now_ms)
+        if not (headings or refusal or asked.is_claimed):
+            self.suppliers.retract(supplier)
+            return False
         if headings:
             last = headings[-1].header
             supplier.trail, supplier.trail_height, supplier.trail_to = last.id, last.height, asked.request.tip_id
@@ -230,7 +237,8 @@ class Sync:
         count = min(limit, height - start + 1)
         request = GetHeadings(supplier.status.head_id, start, count, supplier.pace.ask_bytes)
         expected = min(request.max_bytes, count * HEADING_BYTES)
-        return Asked(supplier, request, (), now_ms, final_height, supplier.status.mhp, expected)
+        is_claimed = not supplier.is_hearsay
+        return Asked(supplier, request, (), now_ms, final_height, supplier.status.mhp, expected, is_claimed)
 
     def _next_height(self, supplier: Supplier, chain: Blockchain) -> int:
         """Where a peer's next headers begin: after what is proven, if it follows that, else after what it has shown."""

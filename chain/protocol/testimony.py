@@ -13,10 +13,12 @@ from chain.protocol.outbox import Outbox
 from chain.protocol.production import Producer
 from chain.protocol.trial import take_in, try_out
 from chain.protocol.witness import MAX_SIGNERS, VerifiedStatement, Witness
-from chain.register.offences import check_open
+from chain.register.offences import check_open, last_height
 
 # So long a lost signing state, once told, waits for a block; then it is told anew, if there is still a need.
 OWN_EXPIRY_BLOCKS = 1_000
+# More blocks than there will be.
+NEVER = 2**64
 
 
 class Testimony:
@@ -54,7 +56,7 @@ class Testimony:
         Evidence travels in the blocks of those who saw it, never by itself.  As a transaction that waits it would hold
         a nonce of the validator's key, and be void where another was first: what its operator signs would wait behind.
         """
-        return [accusation for accusation in self._accusations.values() if self._is_open(accusation)]
+        return [accusation for accusation in self._accusations.values() if self._blocks_until(accusation) == 0]
 
     def renew(self, producer: Producer, slot: int | None) -> None:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it.
@@ -115,22 +117,26 @@ class Testimony:
         self._lost = self._send(producer, loss)
 
     def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
-        """Remember the evidence against a validator; one that is of use is enough."""
+        """Remember the evidence against a validator: that which is of use first.
+
+        Whoever contradicts itself at a height that is far away has nobody look away until the chain gets there.
+        """
         culprit = statement.speaker
         if self._producer is None or culprit == self._producer.secret.public:
             return
-        known = self._accusations.get(culprit)
-        if known is None or not self._is_open(known):
-            first, second = sorted((rival, statement), key=lambda item: item.id)
-            self._accusations[culprit] = Evidence(first.raw, second.raw)
+        first, second = sorted((rival, statement), key=lambda item: item.id)
+        known, news = self._accusations.get(culprit), Evidence(first.raw, second.raw)
+        if known is None or self._blocks_until(news) < self._blocks_until(known):
+            self._accusations[culprit] = news
 
-    def _is_open(self, accusation: Evidence) -> bool:
-        """Whether this offence is still to be punished, as of the head."""
+    def _blocks_until(self, accusation: Evidence) -> int:
+        """How many blocks after the head's come before one that may hold this; :data:`NEVER` where none may."""
+        draft = self._chain.ledger.blank_draft(self._chain.head.header.slot)
         try:
-            check_open(self._chain.ledger.blank_draft(self._chain.head.header.slot), accusation)
+            check_open(draft, accusation)
         except Refused:
-            return False
-        return True
+            return NEVER
+        return max(0, last_height(accusation) - draft.height)
 
     def _is_on_its_way(self, transaction_id: bytes) -> bool:
         """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""

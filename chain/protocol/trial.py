@@ -45,6 +45,8 @@ FOR_GOOD = frozenset(
         _R.WORSENS_THE_PAST,
     )
 )
+# What says nothing of a transaction but how many were tried before it.
+_CROWDED = _R.TOO_MANY_ENROLMENTS
 
 
 def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[VerifiedTransaction]) -> list[Refused | None]:
@@ -103,7 +105,8 @@ def sift(chain: Blockchain, mempool: Mempool) -> None:
     """Find some of those whose next transaction no block on top of the head would take; in a full pool theirs go."""
     head = chain.head.header
     draft = chain.ledger.blank_draft(head.slot + 1)
-    refused = [suspect.actor for suspect in mempool.suspects() if _tried(draft, (), suspect) is not None]
+    outcomes = [(suspect.actor, _tried(draft, (), suspect)) for suspect in mempool.suspects()]
+    refused = [actor for actor, outcome in outcomes if outcome is not None and outcome.reason is not _CROWDED]
     mempool.hold_up(refused, head.height + 1)
     if mempool.is_full:
         mempool.clear_held_up()
@@ -137,6 +140,8 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Take:
         try:
             registry.check_action(draft.policy, transaction)
             registry.check_standing(draft, transaction)
+            if draft.account(transaction.actor) is None and transaction.nonce == 0:
+                _check_first(chain, transaction)
             try:
                 mempool.add(transaction, head.height + 1)
             except Refused as refusal:
@@ -148,6 +153,16 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Take:
         return None
 
     return take
+
+
+def _check_first(chain: Blockchain, transaction: VerifiedTransaction) -> None:
+    """Whether the first word of a key can enter a block: keys cost nothing, so that none waits that no block takes.
+
+    Raises :class:`Refused` but for what time may change.
+    """
+    refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), transaction)
+    if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
+        raise refusal
 
 
 def _next_block(chain: Blockchain, slot: int) -> Draft:

@@ -28,11 +28,15 @@ class Witness:
         return sum(map(len, self._seen.values()))
 
     def note(self, statement: VerifiedStatement) -> VerifiedStatement | None:
-        """Remember what a validator said; an earlier statement that it contradicts, if this one is news."""
+        """Remember what a validator said; an earlier statement that it contradicts, if this one is news.
+
+        Of several the lowest, as evidence counts from the height of its later statement on.
+        """
         seen = self._seen.get(statement.speaker) or Newest(MAX_STATEMENTS)
         self._seen.renew(statement.speaker, seen)
         if statement.id in seen:
             return None
-        rival = next((earlier for earlier in seen.values() if is_equivocation(earlier, statement)), None)
+        rivals = (earlier for earlier in seen.values() if is_equivocation(earlier, statement))
+        rival = min(rivals, key=lambda earlier: earlier.height, default=None)
         seen[statement.id] = statement
         return rival

@@ -21,14 +21,22 @@ EVIDENCE_MAX_AGE_BLOCKS = 200_000
 def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
     """Two statements jail the validator that signed both, once for all it did until now.
 
-    Raises :class:`Refused`: ``TOO_EARLY`` for a statement at a height yet to come, and what :func:`check_open` says.
+    Raises :class:`Refused` as :func:`punished` does.
+    """
+    draft.put(VALIDATORS_KEY, punished(draft, action))
+
+
+def punished(draft: Draft, action: Evidence) -> seats.Validators:
+    """The validators once this evidence counts.
+
+    Raises :class:`Refused`: ``TOO_EARLY`` for a statement at a height yet to come, what :func:`check_open` says, and
+    what :func:`chain.register.validators.request` says.
     """
     signer = check_open(draft, action)
-    if _last_height(action) > draft.height:
+    if last_height(action) > draft.height:
         raise Refused(Reason.TOO_EARLY, "the chain is not that high yet; until then the offence is not over")
     jail = seats.Change(seats.JAIL, signer)
-    after = seats.request(draft.validators, jail, batch=draft.genesis.batch, height=draft.height)
-    draft.put(VALIDATORS_KEY, after)
+    return seats.request(draft.validators, jail, batch=draft.genesis.batch, height=draft.height)
 
 
 def check_open(draft: Draft, action: Evidence) -> bytes:
@@ -39,10 +47,10 @@ def check_open(draft: Draft, action: Evidence) -> bytes:
     seat = draft.validators.seat(decode_statement(action.first).speaker)
     if seat is None:
         raise Refused(Reason.NOT_VALIDATOR, "its signer is not a validator")
-    last_height = _last_height(action)
-    if seat.is_jailed or last_height <= seat.clean_height:
+    over_at = last_height(action)
+    if seat.is_jailed or over_at <= seat.clean_height:
         raise Refused(Reason.ALREADY_PUNISHED, "its signer was jailed for this")
-    if last_height < draft.height - EVIDENCE_MAX_AGE_BLOCKS:
+    if over_at < draft.height - EVIDENCE_MAX_AGE_BLOCKS:
         raise Refused(Reason.EVIDENCE_TOO_OLD, f"older than {EVIDENCE_MAX_AGE_BLOCKS} blocks")
     return seat.key
 
@@ -56,7 +64,8 @@ def check_evidence(_policy: Policy, action: Evidence, _actor: bytes) -> None:
         raise Refused(Reason.NO_EQUIVOCATION, "one validator may sign both")
 
 
-def _last_height(action: Evidence) -> int:
+def last_height(action: Evidence) -> int:
+    """The height at which the offence is over: that of the later statement."""
     return max(decode_statement(action.first).height, decode_statement(action.second).height)
 
 

@@ -304,6 +304,12 @@ def check_standing(draft: Draft, transaction: Transaction) -> None:
             pass
 
 
+@fence.look
+def check_accusation(draft: Draft, action: Evidence) -> None:
+    """Whether the block would jail somebody for this.  Raises :class:`Refused`."""
+    offences.punished(draft, action)
+
+
 def _check_key(account: Account) -> None:
     if account.successor:
         raise Refused(Reason.ROTATED_KEY, "its owner has moved to another key")

@@ -21,7 +21,7 @@ from chain.content.proposals import MAX_WEIGHT
 
 ADD, REMOVE, JAIL, RELEASE, REPLACE, REWEIGH = 1, 2, 3, 4, 5, 6
 
-# What motions can ask for at once; jails come on top, at most one a seat.
+# What motions can ask for at once; jails come on top, one for each key that a seat has, or is about to have.
 MAX_QUEUED = 64
 
 
@@ -72,7 +72,7 @@ class Validators(NamedTuple):
 
     def seat(self, key: bytes) -> Seat | None:
         """The seat of this key, also where it is only on its way to one."""
-        return next((seat for seat in (*self.active, *_ahead(self)) if seat.key == key), None)
+        return _find((*self.active, *_ahead(self)), key)
 
     def tag(self, key: bytes) -> bytes:
         """With which tag this key speaks."""
@@ -96,24 +96,41 @@ def request(validators: Validators, change: Change, *, batch: int, height: int) 
     ``batch`` bounds the seats.  A seat that is to be jailed is jailed now, and clean up to ``height``: one offence
     jails once; and never where nobody would be left now to make blocks, whoever is to come.  Source: protocol 5.2.
     """
-    if len(validators.queue) >= MAX_QUEUED and change.kind != JAIL:  # each seat is jailed once
-        raise Refused(Reason.TOO_MANY_CHANGES, f"{MAX_QUEUED} changes of the validators wait already")
-    seats = validators.active
-    for waiting in (*validators.change, *validators.queue):
-        seats = _tried(seats, waiting, height) or seats
-    if change.kind == JAIL and any(seat.key == change.key and seat.is_jailed for seat in seats):
-        raise Refused(Reason.ALREADY_JAILED, "this validator is jailed")
-    after = _applied(seats, change, height)
-    if len(after) > batch:
-        raise Refused(Reason.TOO_MANY_VALIDATORS, f"this network has room for {batch}")
-    if not _is_led(after):
-        raise Refused(Reason.NO_VALIDATOR_LEFT, "no validator would be left")
     if change.kind == JAIL:
-        marked = tuple(_jailed(seat, height) if seat.key == change.key else seat for seat in validators.active)
-        validators = validators._replace(active=marked)
-        if not (_is_led(marked) and _is_led(_ahead(validators))):
-            raise Refused(Reason.NO_VALIDATOR_LEFT, "nobody would be left to make blocks now")
+        return _with_jailed(validators, change.key, height)
+    if len(validators.queue) >= MAX_QUEUED:
+        raise Refused(Reason.TOO_MANY_CHANGES, f"{MAX_QUEUED} changes of the validators wait already")
+    after = _applied(_in_the_end(validators, height), change, height)
+    if change.kind == ADD and len(after) > batch:
+        raise Refused(Reason.TOO_MANY_VALIDATORS, f"this network has room for {batch}")
+    _check_led(after)
     return validators._replace(queue=(*validators.queue, change))
+
+
+def _with_jailed(validators: Validators, key: bytes, height: int) -> Validators:
+    """One seat is jailed now, whatever waits: that may lapse, and whoever is about to leave can do harm until then.
+
+    Its weight leaves in its turn; where another key is about to have the seat, from that one.
+    """
+    seat = _find(_in_the_end(validators, height), key) or validators.seat(key)
+    if seat is None:
+        raise Refused(Reason.NOT_VALIDATOR, "this key is not a validator's")
+    if seat.is_jailed:
+        raise Refused(Reason.ALREADY_JAILED, "this validator is jailed")
+    heirs = (change.other for change in validators.change if change.kind == REPLACE and change.key == key)
+    validators = validators._replace(
+        active=tuple(_jailed(seat, height) if seat.key == key else seat for seat in validators.active),
+        queue=(*validators.queue, *(Change(JAIL, each) for each in (key, *heirs))),
+    )
+    _check_led(_in_the_end(validators, height))
+    if not (_is_led(validators.active) and _is_led(_ahead(validators))):
+        raise Refused(Reason.NO_VALIDATOR_LEFT, "nobody would be left to make blocks now")
+    return validators
+
+
+def _check_led(seats: Seats) -> None:
+    if not _is_led(seats):
+        raise Refused(Reason.NO_VALIDATOR_LEFT, "no validator would be left")
 
 
 def renew(validators: Validators, key: bytes, tag: bytes) -> Validators:
@@ -215,6 +232,18 @@ def read_validators(fields: Any) -> Validators:
 def _is_led(seats: Seats) -> bool:
     """Whether somebody makes blocks where these are the seats."""
     return any(not seat.is_jailed for seat in seats)
+
+
+def _find(seats: Seats, key: bytes) -> Seat | None:
+    return next((seat for seat in seats if seat.key == key), None)
+
+
+def _in_the_end(validators: Validators, height: int) -> Seats:
+    """The seats once the queue is empty, as far as each change makes sense by then."""
+    seats = validators.active
+    for change in (*validators.change, *validators.queue):
+        seats = _tried(seats, change, height) or seats
+    return seats
 
 
 def _ahead(validators: Validators) -> Seats:

@@ -114,22 +114,37 @@ class Council:
 
     def ask(self, wish: Wish, height: int) -> None:
         """Somebody who may wishes for a change; whoever is to be jailed has no voice from now on."""
-        claim(wish.kind == JAIL or len(self.waiting) < MAX_WAITING, "more wishes than may wait")
-        seats = self.expected
-        for other in self.waiting:
-            seats = _tried(seats, other, height) or seats
-        claim(wish.kind != JAIL or wish.key not in seats or not seats[wish.key].is_jailed, "jailed twice")
-        claim(self._can_be(changed(seats, wish, height)), "too many validators, or none left")
-        if wish.kind == JAIL and wish.key in self.seats:
-            self.seats = {**self.seats, wish.key: self.seats[wish.key]._replace(is_jailed=True, clean=height)}
         if wish.kind == JAIL:
-            jailed = {key for key, seat in self.seats.items() if seat.is_jailed}
-            now, then = (
-                {key for key, weight in each if weight} - jailed
-                for each in (self.voting, self.following or self.voting)
-            )
-            claim(now and then, "nobody is left who makes blocks")
+            self._jail(wish.key, height)
+            return
+        claim(len(self.waiting) < MAX_WAITING, "more wishes than may wait")
+        after = changed(self._at_last(height), wish, height)
+        claim(wish.kind != ADD or len(after) <= self.room, "too many validators")
+        claim(_is_anybody(after), "no validator is left")
         self.waiting.append(wish)
+
+    def _jail(self, key: bytes, height: int) -> None:
+        """Whatever else is wished for: it makes no blocks from now on, and whoever takes its seat neither."""
+        seat = self._at_last(height).get(key) or self.seats.get(key) or self.expected.get(key)
+        claim(seat is not None, "somebody is jailed who does not sit")
+        assert seat is not None
+        claim(not seat.is_jailed, "jailed twice")
+        if key in self.seats:
+            self.seats = {**self.seats, key: self.seats[key]._replace(is_jailed=True, clean=height)}
+        self.waiting.append(Wish(JAIL, key))
+        if self.under_way is not None and (self.under_way.kind, self.under_way.key) == (REPLACE, key):
+            self.waiting.append(Wish(JAIL, self.under_way.other))
+        claim(_is_anybody(self._at_last(height)), "no validator is left")
+        jailed = {key for seats in (self.seats, self.expected) for key, seat in seats.items() if seat.is_jailed}
+        for weights in (self.voting, self.following or self.voting):
+            claim({key for key, weight in weights if weight} - jailed, "nobody is left who makes blocks")
+
+    def _at_last(self, height: int) -> Seats:
+        """The seats once every wish had its turn."""
+        seats = self.expected
+        for wish in self.waiting:
+            seats = _tried(seats, wish, height) or seats
+        return seats
 
     def punish(self, key: bytes, last_height: int, height: int) -> None:
         """Two statements convict a validator, the later one about ``last_height``."""
@@ -148,7 +163,11 @@ class Council:
         self.tags[key] = tag
 
     def _can_be(self, seats: Seats) -> bool:
-        return len(seats) <= self.room and any(weight for _, weight in weights_of(seats))
+        return len(seats) <= self.room and _is_anybody(seats)
+
+
+def _is_anybody(seats: Seats) -> bool:
+    return any(weight for _, weight in weights_of(seats))
 
 
 def weights_of(seats: Seats) -> Weights:

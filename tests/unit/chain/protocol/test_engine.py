@@ -27,6 +27,7 @@ from chain.protocol.events import (
     Ask,
     AskStatus,
     Commit,
+    Dismiss,
     Effect,
     Equivocation,
     Finalized,
@@ -556,6 +557,42 @@ def test_a_common_branch_longer_than_a_reply_is_walked_to_the_fork(
     assert rig.head == branch[-1].id
 
 
+def withheld(rig: Rig, block: Block) -> list[Effect]:
+    """A peer passes on a block of which nobody has more than its header; all that came of it."""
+    head = rig.engine.chain.head.block
+    came = rig.at(block.header.slot).handle(announced(block))
+    for effect in came:
+        match effect:
+            case Ask(peer, GetTransactions() as request):
+                came += rig.handle(MissingReceived(peer, request, ()))
+            case Ask(peer, GetHeadings() | GetBlocks() as request):
+                came += rig.reply(peer, request, ())
+            case AskStatus(peer):
+                came += rig.claim(peer, head)
+            case _:
+                pass
+    return came
+
+
+@pytest.mark.parametrize("has_parent", [False, True])
+def test_who_passes_on_what_a_leader_withholds_keeps_its_place(rig: Rig, forge: Forge, *, has_parent: bool) -> None:
+    # given a leader that announces, in each of its slots, a block without a parent, or without its transactions
+    blocks = forge.chain(7)
+    rig.grow(blocks)
+    rig.claim("peer", blocks[-1])
+    beside: dict[str, Any] = {} if has_parent else {"parent": bytes(32), "height": 8, "mhp": 7}
+    for slot in range(8, 400, 4):
+        orphan = forge.block(blocks[-1], enrolments(1), slot=slot, **beside)
+        came = withheld(rig, orphan)
+        assert only(came, Ask)
+        assert not only(came, Dismiss)
+    # then it is asked as before where it claims more itself, and blamed for that alone
+    assert rig.engine.sync.suppliers.failures("peer") == 0
+    (ask,) = only(rig.claim("peer", head_id=b"\x01" * 32, height=300, mhp=299), Ask)
+    rig.reply("peer", ask.request, ())
+    assert rig.engine.sync.suppliers.failures("peer") == 1
+
+
 # -------------------------------------------------------------------------------------------------- production
 
 
@@ -1048,6 +1085,27 @@ def test_who_saw_a_contradiction_before_it_stopped_brings_it_afterwards(forge: F
     rig.handle(Tick())
     rig.at(4).handle(Tick())
     assert made_in(rig, 5) == [("evidence", 0)]
+
+
+def test_a_contradiction_far_ahead_does_not_hide_one_that_is_over(forge: Forge) -> None:
+    # given a leader that signs two blocks of its slot, far above the chain: that offence is not over for long
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    rig.handle(Tick())
+    for root in (bytes(32), b"\x01" * 32):
+        far = forge.block(slot=4, height=4, parent=b"\x07" * 32, signer=secret(1), state_root=root)
+        rig.at(4).handle(announced(far))
+    # when it contradicts itself where the chain is
+    here = forge.block(slot=3), forge.block(slot=3, state_root=bytes(32))
+    rig.handle(told(*(forge.attest(block, 0) for block in here)))
+    # then that is brought on the chain
+    assert made_in(rig, 5) == [("evidence", 0)]
+
+
+def test_a_contradiction_far_ahead_does_not_take_the_place_of_one_that_is_over(accuser: Rig, forge: Forge) -> None:
+    for root in (bytes(32), b"\x01" * 32):
+        far = forge.block(slot=6, height=6, parent=b"\x07" * 32, signer=secret(3), state_root=root)
+        accuser.at(6).handle(announced(far))
+    assert made_in(accuser, 9) == [("evidence", 0)]
 
 
 # ---------------------------------------------------------------------------------------- lost and foreign states

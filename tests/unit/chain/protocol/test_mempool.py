@@ -357,6 +357,20 @@ def test_a_stranger_can_do_nothing_but_enrol_first(pool: Pool) -> None:
         pool.add(stranger.sign(Rate(bytes(32), 1, 1), 2**64 - 1), HEIGHT)
 
 
+def test_what_a_stranger_sends_after_its_enrolment_waits_behind_that_alone(pool: Pool) -> None:
+    # Keys cost nothing: what waited for an enrolment that never comes would leave no room for any that does.
+    ann = Actor(GENESIS, 1)
+    enrol, *more = [ann.sign(Enrol()), *rates(ann, 2)]
+    assert pool.refusal(more[1]) is Reason.NOT_ENROLLED
+    pool.take(enrol, more[1], more[0])
+    assert pool.order() == [enrol, *more]
+    # what comes back from an abandoned block comes in any order
+    pool.remove(enrol.id)
+    pool.remove(more[0].id)
+    pool.restore([more[0], enrol], HEIGHT)
+    assert pool.order() == [enrol, *more]
+
+
 def test_what_was_abandoned_waits_for_what_made_its_key_known(pool: Pool) -> None:
     # given a key that is known by a rotation, and a block with its first transaction
     moved = Actor(GENESIS, 8)

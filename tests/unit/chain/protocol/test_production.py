@@ -13,7 +13,7 @@ from chain.consensus.attestations import Attestation
 from chain.consensus.headers import Header
 from chain.consensus.restart import Restart
 from chain.consensus.statements import NO_TAG, contradicting
-from chain.content.actions import Enrol, Lost, Rate
+from chain.content.actions import Enrol, Evidence, Lost, NameGuardians, Rate
 from chain.content.blocks import Block
 from chain.content.transactions import Transaction
 from chain.protocol import production
@@ -47,6 +47,37 @@ def make(maker: Producer, chain: Blockchain, waiting: Mempool, slot: int) -> Mad
     made = maker.make(chain, waiting, Heard(), slot)
     assert made is not None
     return made
+
+
+def accused(number: int, height: int) -> Evidence:
+    """Two blocks of one slot by the validator with this secret."""
+    forge, first = Forge(GENESIS), 1 + number
+    made = (forge.block(slot=first, height=height, signer=secret(number), state_root=bytes([at]) * 32) for at in (0, 1))
+    one, other = sorted((block.header for block in made), key=lambda header: header.id)
+    return Evidence(one.raw, other.raw)
+
+
+def test_an_accusation_that_does_not_count_keeps_no_other_from_the_block() -> None:
+    chain, early, good = Blockchain(GENESIS), accused(3, height=4), accused(4, height=1)
+    waiting = pool(chain)
+    made = producer().make(chain, waiting, Heard(), 1, accusations=[early, good])
+    assert made is not None
+    assert [item.action for item in made.block.transactions] == [good]
+
+
+def test_keys_that_cost_nothing_keep_no_member_out_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given more strangers whom a block refuses than it tries, and a member who comes after them
+    monkeypatch.setattr(production, "MAX_BLOCK_TRANSACTIONS", 8)
+    chain, forge, ann = Blockchain(GENESIS), Forge(GENESIS), Actor(GENESIS, 60)
+    chain.add(forge.block(None, [ann.sign(Enrol())], slot=4), arrived_in_slot=True)
+    waiting = pool(chain)
+    for number in range(9):
+        waiting.add(Actor(GENESIS, 70 + number).sign(Enrol(policy_version=7)), 2)
+    names = ann.sign(NameGuardians(bytes(32)))
+    waiting.add(names, 2)
+    made = make(producer(), chain, waiting, 5)
+    assert list(made.block.transactions) == [names]
+    assert len(made.hopeless) == 4
 
 
 def test_a_leader_signs_in_the_first_half_of_its_slot_only() -> None:

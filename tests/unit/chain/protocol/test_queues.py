@@ -8,6 +8,7 @@ from chain.base.errors import Reason
 from chain.content.actions import Enrol, Rate
 from chain.content.transactions import VerifiedTransaction
 from chain.protocol import queues
+from chain.protocol.mempool import MAX_TRANSACTIONS
 from chain.protocol.queues import MAX_HELD_UP_BLOCKS, MAX_PER_ACTOR, Queue, Queues
 from tests.support.refusals import refusal
 from tests.support.world import Actor, genesis_of
@@ -119,12 +120,33 @@ def test_those_are_tried_first_of_whom_something_waits_for_long(monkeypatch: pyt
     monkeypatch.setattr(queues, "MAX_SUSPECTS", 2)
     ann, bob, eve = (rates(number, 2) for number in (1, 2, 3))
     crowd = Queues()
-    crowd.put(Actor(GENESIS, 20).sign(Enrol()), None)
+    stranger = Actor(GENESIS, 20).sign(Enrol())
+    crowd.put(stranger, None)
     for transaction in (rates(21, 2)[1], *ann, *bob, *eve):
         crowd.put(transaction, 1)
-    assert [crowd.suspects() for _ in range(3)] == [[ann[0], bob[0]], [eve[0], ann[0]], [bob[0], eve[0]]]
+    turns = [[stranger, ann[0]], [bob[0], eve[0]], [stranger, ann[0]]]
+    assert [crowd.suspects() for _ in range(3)] == turns
     crowd.hold_up([ann[0].actor, bob[0].actor], HEIGHT)
-    assert crowd.suspects() == [eve[0]]
+    assert crowd.suspects() == [eve[0], stranger]
+
+
+def test_as_many_are_held_up_as_can_wait() -> None:
+    assert queues.MAX_HELD_UP >= MAX_TRANSACTIONS
+
+
+def test_strangers_who_are_held_up_leave_room_for_others() -> None:
+    one, other = (Actor(GENESIS, number).sign(Enrol()) for number in (1, 2))
+    crowd = Queues()
+    crowd.put(one, None)
+    crowd.put(other, None)
+    assert counts(crowd) == (0, 2, 0)
+    crowd.hold_up([one.actor], HEIGHT)
+    assert counts(crowd) == (0, 1, 0)
+    # who enrolled meanwhile is a member who is held up
+    crowd.follow(one.actor, 0)
+    assert counts(crowd) == (0, 1, 0)
+    crowd.release([one.actor])
+    assert counts(crowd) == (0, 1, 1)
 
 
 def test_nothing_is_expected_of_those_who_are_held_up() -> None:

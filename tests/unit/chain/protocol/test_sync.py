@@ -342,6 +342,23 @@ def test_an_announced_header_is_a_claim_if_it_says_more() -> None:
     assert sync.statuses["pruned"] == Status(unknown.id, unknown.height, unknown.mhp, 0, oldest_body=4)
 
 
+def test_who_passed_on_a_block_that_another_shows_is_not_blamed_for_lacking_it(chain: Blockchain) -> None:
+    # given a peer that passed on a header, and its leader's own, which shows it and withholds the block
+    sync, withheld = Sync(), FORGE.block(BLOCKS[-1], slot=40)
+    sync.note_header("relay", withheld.header)
+    sync.note("leader", status_of(withheld))
+    for ask in asks(sync, chain):
+        if ask.peer == "leader":
+            show(sync, chain, ask, [*BLOCKS, withheld])
+    # when both are asked for the block, one after the other, and bring nothing
+    for peer in ("leader", "relay"):
+        (ask,) = asks(sync, chain)
+        assert (ask.peer, type(ask.request)) == (peer, GetBlocks)
+        sync.download.take(close(sync, ask.peer, ask.request), (), 0)
+    # then only one of them claimed to have it
+    assert [sync.suppliers.failures(peer) for peer in ("relay", "leader")] == [0, 1]
+
+
 def test_it_is_looked_again_when_a_reply_is_late(chain: Blockchain) -> None:
     sync = Sync()
     sync.note("peer", claim(1_000))

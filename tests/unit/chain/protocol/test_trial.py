@@ -5,17 +5,21 @@ from __future__ import annotations
 import pytest
 
 from chain.base.errors import Reason, Refused
+from chain.base.keys import SecretKey
 from chain.branches.blockchain import Blockchain
 from chain.branches.ledger import Ledger
 from chain.consensus.electorate import Electorate
-from chain.content.actions import Approve, Enrol, Rate, Rotate
-from chain.content.consents import sign_rotation
+from chain.content.actions import RECOVER, Approve, Enrol, Rate, Recover, Rotate
+from chain.content.consents import sign_recovery, sign_rotation
+from chain.content.identities import commitment_of
 from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.protocol import trial
 from chain.protocol.mempool import Mempool
-from chain.protocol.trial import Desk, try_out
+from chain.protocol.trial import Desk, take_in, try_out
+from chain.register import quotas
 from chain.register.draft import Draft
 from tests.support.forge import Forge
+from tests.support.guardians import SALT
 from tests.support.world import FAR, Actor, genesis_of, secret
 
 GENESIS = genesis_of(4)
@@ -126,6 +130,48 @@ def test_a_rating_is_not_carried_out_to_let_it_wait(bench: Bench, ann: Actor, mo
     bench.chain.add(Forge(GENESIS).block(None, [ann.sign(Enrol())]), arrived_in_slot=True)
     monkeypatch.setattr(trial, "_tried", lambda *_: pytest.fail("it was tried"))
     assert submitted(bench, ann.sign(Rate(secret(77).public, 1, 5))) == [None]
+
+
+def test_a_key_that_cannot_enrol_does_not_wait_whoever_passes_it_on(bench: Bench, ann: Actor) -> None:
+    stale, unknown = Enrol(policy_version=7), Enrol(secret(77).public, bytes(64))
+    joins = [Actor(GENESIS, 101 + number).sign(deed) for number, deed in enumerate((stale, unknown, Enrol()))]
+    outcomes = take_in(bench.chain, bench.mempool, joins)
+    assert [outcome and outcome.reason for outcome in outcomes] == [Reason.STALE_POLICY, Reason.NOT_REGISTRAR, None]
+    assert list(bench.mempool) == joins[2:]
+
+
+def test_where_too_many_keys_wait_those_give_way_that_no_block_would_take(bench: Bench, ann: Actor) -> None:
+    # given more keys that are to take a member's place than that one can have, and a newcomer
+    guardian = secret(150)
+    forge, circle = Forge(GENESIS), Enrol(guardians=commitment_of(1, (guardian.public,), SALT))
+    words = [recovery(Actor(GENESIS, 101 + number), ann.key, guardian) for number in range(3)]
+    first = forge.block(None, [ann.sign(circle)])
+    bench.chain.add(first, arrived_in_slot=True)
+    newcomer = Actor(GENESIS, 120).sign(Enrol())
+    assert take_in(bench.chain, bench.mempool, [*words, newcomer]) == [None] * 4
+    assert bench.mempool.strangers == 4
+    # when one of them is in a block
+    second = forge.block(first, words[:1])
+    assert second.transactions == (words[0],)
+    bench.chain.add(second, arrived_in_slot=True)
+    bench.mempool.discard(second.transactions, 2)
+    # then the others take nobody's room any more, and the newcomer waits as before
+    trial.sift(bench.chain, bench.mempool)
+    assert bench.mempool.strangers == 1
+    assert list(bench.mempool.candidates()) == [newcomer, *words[1:]]
+
+
+def test_a_crowd_that_does_not_fit_one_block_is_not_held_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas, "MAX_BLOCK_TRANSACTIONS", 1)
+    joins = [Actor(GENESIS, 101 + number).sign(Enrol()) for number in range(3)]
+    assert take_in(bench.chain, bench.mempool, joins) == [None] * 3
+    trial.sift(bench.chain, bench.mempool)
+    assert bench.mempool.strangers == 3
+
+
+def recovery(new: Actor, member: bytes, guardian: SecretKey) -> VerifiedTransaction:
+    said = sign_recovery(guardian, GENESIS.id, member, new.key, RECOVER, FAR)
+    return new.sign(Recover(member, RECOVER, 1, (guardian.public,), SALT, (said,)), FAR)
 
 
 def test_what_can_no_longer_pass_gives_way_to_its_actors_next_word(bench: Bench, ann: Actor) -> None:

@@ -168,7 +168,12 @@ REFUSALS = {
     "replaced by itself": (of(4), Change(REPLACE, key(1), key(1)), Reason.ALREADY_VALIDATOR),
     "queued already": (asked(of(4), add(5)), add(5), Reason.ALREADY_VALIDATOR),
     "decided already": (decided(asked(of(4), add(5))), add(5), Reason.ALREADY_VALIDATOR),
-    "removal queued": (asked(of(4), Change(REMOVE, key(2))), Change(JAIL, key(2)), Reason.NOT_VALIDATOR),
+    "removal queued": (asked(of(4), Change(REMOVE, key(2))), Change(REWEIGH, key(2), b"", 2), Reason.NOT_VALIDATOR),
+    "jailed, removal queued": (
+        asked(of(4), Change(JAIL, key(2)), Change(REMOVE, key(2))),
+        Change(JAIL, key(2)),
+        Reason.ALREADY_JAILED,
+    ),
     "removal decided": (decided(asked(of(4), Change(REMOVE, key(2)))), Change(REMOVE, key(2)), Reason.NOT_VALIDATOR),
     "replacement decided": (
         decided(asked(of(4), Change(REPLACE, key(2), key(9)))),
@@ -254,6 +259,17 @@ def test_there_are_never_more_than_the_batch() -> None:
     full = request(of(4), add(5), batch=5, height=9)
     assert refused(full, add(6), batch=5) is Reason.TOO_MANY_VALIDATORS
     assert refused(full, Change(REPLACE, key(1), key(6)), batch=5) is None
+
+
+def test_what_waits_and_will_not_fit_keeps_nobody_from_being_jailed() -> None:
+    # given a change that lapsed, one that made sense after it alone, and a newcomer for whom that would have made room
+    changes = (Change(REPLACE, key(3), key(6)), Change(REWEIGH, key(1), weight=2), Change(REMOVE, key(6)), add(7))
+    under_way = decided(asked(of(4), *changes), 20)
+    crowded = begin(under_way, at_first(under_way), height=148, batch=4)
+    assert crowded.change == (Change(REWEIGH, key(1), weight=2),)
+    assert refused(crowded, add(8), batch=4) is Reason.TOO_MANY_VALIDATORS
+    # then who contradicts itself is jailed all the same
+    assert refused(crowded, Change(JAIL, key(4)), batch=4) is None
 
 
 def test_the_queue_is_bounded_but_for_jails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,6 +363,26 @@ def test_a_newcomer_on_its_way_can_be_jailed_too() -> None:
     jailed = request(under_way, Change(JAIL, key(5)), batch=BATCH, height=30)
     assert keys(jailed) == keys(of(4))
     assert settle(in_force(jailed, 40), 50).voting[-1] == (key(5), 0)
+
+
+@pytest.mark.parametrize("leaving", [Change(REMOVE, key(2)), Change(REPLACE, key(2), key(7))])
+@pytest.mark.parametrize("is_decided", [False, True])
+@pytest.mark.parametrize("lapses", [False, True])
+def test_who_is_about_to_leave_can_be_jailed_and_so_is_who_takes_its_seat(
+    leaving: Change, *, is_decided: bool, lapses: bool
+) -> None:
+    waits = asked(of(4), leaving)
+    jailed = asked(decided(waits) if is_decided else waits, Change(JAIL, key(2)), height=30)
+    assert [seat.clean_height for seat in jailed.active] == [0, 30, 0, 0]
+    begun = jailed if is_decided else decided(jailed, 40)
+    assert begun.change == (leaving,)
+    # whether that comes into force or not, in the end the seat has no weight, whoever has it
+    settled = settle(begin(begun, at_first(begun), height=168, batch=BATCH) if lapses else in_force(begun))
+    whose = key(2) if lapses else key(7)
+    others = tuple((key(number), 1) for number in (1, 3, 4))
+    weightless = () if leaving.kind == REMOVE and not lapses else ((whose, 0),)
+    assert settled.voting == (*others[:1], *weightless, *others[1:])
+    assert [seat.key for seat in settled.active if seat.is_jailed] == [who for who, _ in weightless]
 
 
 def test_who_comes_is_clean() -> None:
