@@ -1,7 +1,7 @@
 """A database of a format before this one, brought to this one: beside it, and in its place once it is whole.
 
-Format 8 has all that this one has; format 7 has the tree, and not where each entry is in its order; format 6 has
-nothing that follows from the entries.
+Formats 8 and 9 have all that this one has; format 7 has the tree, and not where each entry is in its order; format 6
+has nothing that follows from the entries.
 Where a chain holds what is judged otherwise by now, whoever executed it again would come to another state.
 
 The older one is kept.  Whatever interrupts it, nothing is lost: asked again, it goes on where it was.
@@ -18,10 +18,21 @@ from typing import NamedTuple
 
 from chain.base.codec import encode
 from chain.base.errors import OperatorError
-from chain.content.actions import Annul, Dispute, FileRecord, Leave, Propose, Recover, Reopen, Repair
+from chain.content.actions import (
+    Annul,
+    Dispute,
+    Evidence,
+    FileRecord,
+    Leave,
+    Lost,
+    Propose,
+    Recover,
+    Reopen,
+    Repair,
+)
 from chain.content.genesis import Genesis
 from chain.content.kinds import KIND_OF
-from chain.content.proposals import Amend
+from chain.content.proposals import Accredit, Amend, JailValidator
 from chain.disk.database import BLOCKS_AT_ONCE, Database
 from chain.disk.rebuild import forget_progress, rebuild, rebuild_tables
 from chain.disk.schema import FORMAT, OLDER_FORMATS, SCHEMA, STATE_INDEX, place, seal
@@ -31,12 +42,15 @@ PORTION = 20_000
 BLOCKS_A_PORTION = 500
 # A format without tables that follow from the entries.
 _BARE = 6
-# What changes the state in another way than that version had it (protocol 6 and 8), by the type of an action or a
-# proposal.  Since 8: how an annulment is decided, whose word reopened a record, by whose terms somebody leaves, and
-# since which height an amendment is in force: what it changes is kept from what was before.
-_SINCE_8 = (Annul, Reopen, Leave, Amend)
+# What changes the state in another way than that version had it (protocol 5, 6 and 8), by the type of an action or a
+# proposal.  Since 9: an office takes the consent of who gets it, who is about to leave is jailed as well, and a signing
+# state that was lost counts for a quota.
+_SINCE_9 = (Accredit, JailValidator, Evidence, Lost)
+# Since 8: how an annulment is decided, whose word reopened a record, by whose terms somebody leaves, and since which
+# height an amendment is in force: what it changes is kept from what was before.
+_SINCE_8 = (Annul, Reopen, Leave, Amend, *_SINCE_9)
 _SINCE_7 = (Dispute, Repair, Recover, *_SINCE_8)
-JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {6: (FileRecord, *_SINCE_7), 7: _SINCE_7, 8: _SINCE_8}
+JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {6: (FileRecord, *_SINCE_7), 7: _SINCE_7, 8: _SINCE_8, 9: _SINCE_9}
 _HELD = ("format", "genesis", "copied", "rebuilding", "transactions")
 
 
@@ -55,7 +69,7 @@ _TABLES = (
     _Copied("decisions", "height", "height", PORTION),
     _Copied("state", "key, value, place(key)", "key", PORTION),
 )
-# The tree of formats 7 and 8 is this one's.
+# The tree of formats 7 to 9 is this one's.
 _TREE = _Copied("page", "k, v", "k", PORTION)
 
 

@@ -8,7 +8,7 @@ from chain.base.codec import encode
 from chain.base.errors import Refused
 from p2p.refusals import MAX_REFUSAL_BYTES, MAX_TEXT_BYTES, Refusal, Why, of_another
 
-PREFIX = "/goodfaith/8/1111111111111111/"
+PREFIX = "/goodfaith/9/1111111111111111/"
 
 
 @pytest.mark.parametrize("why", Why)
@@ -56,11 +56,11 @@ def test_what_is_no_refusal_is_refused(data: bytes) -> None:
     ("protocols", "why", "words"),
     [
         (
-            ["/goodfaith/8/2222222222222222/hello"],
+            ["/goodfaith/9/2222222222222222/hello"],
             Why.NETWORK,
             "begins with 2222222222222222, ours with 1111111111111111",
         ),
-        (["/ipfs/id/1.0.0", "/goodfaith/9/1111111111111111/hello"], Why.VERSION, "speaks version 9 of the protocol"),
+        (["/ipfs/id/1.0.0", "/goodfaith/8/1111111111111111/hello"], Why.VERSION, "speaks version 8 of the protocol"),
         (["/ipfs/kad/1.0.0", "/goodfaith/refused/1"], Why.NETWORK, "no protocol of this kind (kubo/0.29)"),
         ([], Why.NETWORK, "no protocol of this kind (kubo/0.29)"),
     ],
