@@ -126,7 +126,8 @@ class Testimony:
             return
         first, second = sorted((rival, statement), key=lambda item: item.id)
         known, news = self._accusations.get(culprit), Evidence(first.raw, second.raw)
-        if known is None or self._blocks_until(news) < self._blocks_until(known):
+        before = NEVER if known is None else self._blocks_until(known)
+        if before == NEVER or self._blocks_until(news) < before:
             self._accusations[culprit] = news
 
     def _blocks_until(self, accusation: Evidence) -> int:

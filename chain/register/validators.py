@@ -28,7 +28,8 @@ MAX_QUEUED = 64
 class Seat(NamedTuple):
     """One validator.  From the block after the one that jails it, it makes no blocks.
 
-    Evidence about heights up to ``clean_height`` was punished already, or forgiven when the seat was given or returned.
+    Evidence about heights up to ``clean_height`` was punished already, or forgiven when the block at that height
+    decided to give the seat, or to give it back: what its key says from then on may count.
     """
 
     key: bytes
@@ -182,7 +183,7 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     if validators.change:
         change = validators.change[0]
         if electorate.start > validators.decided_height:
-            in_force = _applied(validators.active, change, height)
+            in_force = _applied(validators.active, change, validators.decided_height)
             validators = _settled(validators, validators.queue, active=in_force, voting=validators.following)
         elif electorate.phase is None:
             again = (change,) if change.kind == JAIL else ()
@@ -250,7 +251,7 @@ def _ahead(validators: Validators) -> Seats:
     """The seats once the change under way is in force; the same ones where there is none."""
     seats = validators.active
     for change in validators.change:
-        seats = _tried(seats, change, 0) or seats
+        seats = _tried(seats, change, validators.decided_height) or seats
     return seats
 
 

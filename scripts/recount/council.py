@@ -79,7 +79,7 @@ class Council:
     @property
     def expected(self) -> Seats:
         """The seats once the change under way is in force."""
-        return self.seats if self.under_way is None else _tried(self.seats, self.under_way, 0) or self.seats
+        return self.seats if self.under_way is None else _tried(self.seats, self.under_way, self.decided) or self.seats
 
     def has(self, key: bytes) -> bool:
         """Whether somebody sits, or is on the way to a seat."""
@@ -94,7 +94,7 @@ class Council:
         self.tags.update(turnout.tags)
         wish = self.under_way
         if wish is not None and turnout.since > self.decided:
-            self.seats, self.voting = changed(self.seats, wish, height), self.following
+            self.seats, self.voting = changed(self.seats, wish, self.decided), self.following
         elif wish is not None and turnout.is_changing:
             return
         elif wish is not None and wish.kind == JAIL:

@@ -143,7 +143,7 @@ def test_a_jailed_seat_weighs_nothing_until_it_is_released() -> None:
     assert [weight for _, weight in jailed.voting] == [1, 0, 1, 1]
     released = settle(asked(jailed, Change(RELEASE, key(2)), height=60), height=70)
     assert released.voting == of(4).voting
-    assert released.seat(key(2)) == Seat(key(2), 1, 0, 71)
+    assert released.seat(key(2)) == Seat(key(2), 1, 0, 70)
 
 
 def test_a_jailed_seat_is_felt_at_once_and_its_weight_leaves_in_its_turn() -> None:
@@ -290,7 +290,7 @@ def test_one_change_at_a_time_is_decided_and_the_others_wait() -> None:
     assert keys(under_way) == keys(of(4))
     assert under_way.following == (*of(4).voting, (key(5), 1))
     assert decision(under_way, at_first(under_way), 20) == Decision(under_way.following)
-    assert under_way.seat(key(5)) == Seat(key(5), 1, 0, 0)
+    assert under_way.seat(key(5)) == Seat(key(5), 1, 0, 20)
     assert under_way.seat(key(6)) is None
 
 
@@ -385,9 +385,20 @@ def test_who_is_about_to_leave_can_be_jailed_and_so_is_who_takes_its_seat(
     assert [seat.key for seat in settled.active if seat.is_jailed] == [who for who, _ in weightless]
 
 
-def test_who_comes_is_clean() -> None:
-    settled = settle(asked(of(4), add(5), Change(REPLACE, key(1), key(6))), 77)
-    assert [seat.clean_height for seat in settled.active] == [79, 0, 0, 0, 78]
+def test_who_comes_is_clean_of_what_it_did_before_that_was_decided() -> None:
+    # what it says once it is waited for may count, and is answered for
+    waits = decided(asked(of(4), add(5), Change(REPLACE, key(1), key(6))), 76)
+    newcomer = waits.seat(key(5))
+    assert newcomer is not None
+    assert newcomer.clean_height == 76
+    settled = in_force(in_force(waits, 78), 79)
+    assert [seat.clean_height for seat in settled.active] == [78, 0, 0, 0, 76]
+
+
+def test_who_is_released_answers_for_what_it_says_once_that_is_decided() -> None:
+    jailed = settle(asked(of(4), Change(JAIL, key(2)), height=30), 40)
+    released = settle(asked(jailed, Change(RELEASE, key(2))), 60)
+    assert released.seat(key(2)) == Seat(key(2), 1, 0, 60)
 
 
 # ------------------------------------------------------------------------------------------------------------- tags
