@@ -32,7 +32,14 @@ from chain.content.actions import (
 )
 from chain.content.genesis import Genesis
 from chain.content.kinds import KIND_OF
-from chain.content.proposals import Accredit, Amend, JailValidator
+from chain.content.proposals import (
+    Accredit,
+    AddValidator,
+    Amend,
+    JailValidator,
+    ReleaseValidator,
+    ReplaceValidator,
+)
 from chain.disk.database import BLOCKS_AT_ONCE, Database
 from chain.disk.rebuild import forget_progress, rebuild, rebuild_tables
 from chain.disk.schema import FORMAT, OLDER_FORMATS, SCHEMA, STATE_INDEX, place, seal
@@ -43,9 +50,9 @@ BLOCKS_A_PORTION = 500
 # A format without tables that follow from the entries.
 _BARE = 6
 # What changes the state in another way than that version had it (protocol 5, 6 and 8), by the type of an action or a
-# proposal.  Since 9: an office takes the consent of who gets it, who is about to leave is jailed as well, and a signing
-# state that was lost counts for a quota.
-_SINCE_9 = (Accredit, JailValidator, Evidence, Lost)
+# proposal.  Since 9: an office takes the consent of who gets it, who comes answers for what it says from the decision
+# on, who is about to leave is jailed as well, and a signing state that was lost counts for a quota.
+_SINCE_9 = (Accredit, AddValidator, ReplaceValidator, ReleaseValidator, JailValidator, Evidence, Lost)
 # Since 8: how an annulment is decided, whose word reopened a record, by whose terms somebody leaves, and since which
 # height an amendment is in force: what it changes is kept from what was before.
 _SINCE_8 = (Annul, Reopen, Leave, Amend, *_SINCE_9)
