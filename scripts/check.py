@@ -27,8 +27,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("types", ("mypy",)),
     ("histories", ("scripts.simulate", "--seeds", "0..150")),
     ("registry", ("scripts.histories", "--seeds", "0..400")),
-    # Three at a time on two cores: those with real processes mostly wait.  Whoever is done helps the others.
-    ("tests", ("pytest", "--numprocesses", "3", "--dist", "worksteal", "-rs")),
+    # Four at a time on two cores: those with real processes mostly wait.  Whoever is done helps the others.
+    ("tests", ("pytest", "--numprocesses", "4", "--dist", "worksteal", "-rs")),
 )
 
 

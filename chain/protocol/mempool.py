@@ -73,7 +73,7 @@ class Mempool:
 
     @property
     def strangers(self) -> int:
-        """How many are of keys that did not enrol yet, and are not held up."""
+        """How many that the next blocks take are of keys that did not enrol yet, as far as nonces tell."""
         return self._queues.strangers
 
     @property
@@ -141,9 +141,8 @@ class Mempool:
         next_nonce = self._follow(transaction.actor)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
-        is_first = next_nonce is None and self.next_free(transaction.actor) == 0
-        begins = transaction.nonce == 0 and isinstance(transaction.action, Enrol | Consent | Recover)
-        if is_first and not (is_back or begins):
+        is_first = next_nonce is None and transaction.nonce == 0
+        if is_first and not (is_back or isinstance(transaction.action, Enrol | Consent | Recover)):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._queues.check(transaction, next_nonce)
         self._check_room(transaction, height, is_stranger=next_nonce is None, is_back=is_back)
@@ -157,7 +156,9 @@ class Mempool:
         is_full = len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES
         if is_full and not (self._is_next(transaction) and self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
-        if is_stranger and self.strangers >= room * MAX_FROM_STRANGERS:
+        # What waits for an enrolment that may never come takes no room from those that did.
+        beside = 0 if self._is_next(transaction) else self.early
+        if is_stranger and self.strangers + beside >= room * MAX_FROM_STRANGERS:
             raise too_many_strangers()
         if self.early >= room * MAX_EARLY and not (self._is_next(transaction) or self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")

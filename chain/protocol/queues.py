@@ -93,8 +93,8 @@ class Queue:
 class Queues:
     """The queues of all actors of whom something waits, and who is held up, since which height.
 
-    Of what waits ``early`` is what does so for a nonce before it.  Of whoever is not held up, ``strangers`` is what
-    keys wrote that did not enrol yet, and ``expected`` what the next blocks take of all others.
+    Of what waits ``early`` is what does so for a nonce before it.  Of the rest, as far as nobody is held up,
+    ``strangers`` is what keys wrote that did not enrol yet, and ``expected`` what all others did.
     """
 
     def __init__(self) -> None:
@@ -205,6 +205,6 @@ class Queues:
         if actor in self.held_up:
             return
         if queue.is_strangers:
-            self.strangers += more
+            self.strangers += more_ready
         else:
             self.expected += more_ready

@@ -12,8 +12,7 @@ def check_pool(pool: Mempool) -> None:
     assert all(map(len, queues.values())), "an actor of whom nothing waits"
     held = {(actor, nonce): item for actor, queue in queues.items() for nonce, item in queue.by_nonce.items()}
     assert held == {(item.actor, item.nonce): item for item in waiting}
-    free = [queue for actor, queue in queues.items() if actor not in pool._queues.held_up]
-    assert pool.strangers == sum(len(queue) for queue in free if queue.is_strangers)
     able = [item.actor for item in pool.candidates()]
     assert pool.ready == len(able)
-    assert pool.expected == sum(not (actor in pool._queues.held_up or queues[actor].is_strangers) for actor in able)
+    free = [queues[actor].is_strangers for actor in able if actor not in pool._queues.held_up]
+    assert (pool.strangers, pool.expected) == (free.count(True), free.count(False))

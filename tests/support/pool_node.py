@@ -14,7 +14,7 @@ from chain.base.keys import did_from_key, key_from_did
 from chain.content.genesis import Genesis
 from chain.content.transactions import Transaction, VerifiedTransaction, decode_transaction, verify_transaction
 from chain.documents.chronicle import describe_refusal
-from chain.documents.institutions import policy_document
+from chain.documents.institutions import motions_document, policy_document
 from chain.documents.people import records_document
 from chain.register import registry as rules
 from chain.register.draft import Draft
@@ -104,6 +104,8 @@ class PoolNode:
                 return httpx.Response(200, text=self.genesis.to_json())
             case "GET", ["policy"]:
                 document = policy_document(self.view)
+            case "GET", ["motions"]:
+                document = motions_document(self.view)
             case "GET", ["records", did]:
                 document = records_document(self.view, key_from_did(did))
             case "GET", ["objections"]:

@@ -357,18 +357,22 @@ def test_a_stranger_can_do_nothing_but_enrol_first(pool: Pool) -> None:
         pool.add(stranger.sign(Rate(bytes(32), 1, 1), 2**64 - 1), HEIGHT)
 
 
-def test_what_a_stranger_sends_after_its_enrolment_waits_behind_that_alone(pool: Pool) -> None:
-    # Keys cost nothing: what waited for an enrolment that never comes would leave no room for any that does.
-    ann = Actor(GENESIS, 1)
+def test_what_waits_for_an_enrolment_that_never_comes_keeps_nobody_from_enrolling(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Keys cost nothing; and batches overtake each other, so what a newcomer writes may come before its enrolment.
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 3)
+    for number in range(3):
+        actor = Actor(GENESIS, 1 + number)
+        actor.nonce = 1
+        pool.take(*rates(actor, 1))
+    assert (pool.strangers, pool.early) == (0, 3)
+    ann = Actor(GENESIS, 9)
     enrol, *more = [ann.sign(Enrol()), *rates(ann, 2)]
-    assert pool.refusal(more[1]) is Reason.NOT_ENROLLED
-    pool.take(enrol, more[1], more[0])
-    assert pool.order() == [enrol, *more]
-    # what comes back from an abandoned block comes in any order
-    pool.remove(enrol.id)
-    pool.remove(more[0].id)
-    pool.restore([more[0], enrol], HEIGHT)
-    assert pool.order() == [enrol, *more]
+    assert pool.refusal(more[0]) is Reason.POOL_FULL
+    pool.take(enrol, *more)
+    assert (pool.order(), pool.strangers) == ([enrol, *more], 3)
+    assert pool.refusal(Actor(GENESIS, 10).sign(Enrol())) is Reason.POOL_FULL
 
 
 def test_what_was_abandoned_waits_for_what_made_its_key_known(pool: Pool) -> None:
