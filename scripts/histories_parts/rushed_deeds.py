@@ -76,6 +76,7 @@ from chain.content.proposals import (
 from chain.register import entries
 from chain.register.arbiters import annulment_case, drawn, record_case
 from chain.register.entries import Record
+from chain.register.governance import named
 from chain.register.statekeys import RATINGS, RECORDS
 from scripts.histories_parts.hand import FOREVER, Deed, key
 from scripts.histories_parts.policies import amendment
@@ -302,16 +303,9 @@ class RushedDeeds(RushedParties):
         if not docket:
             return None
         number = self.random.choice(docket)
-        return Deed(self._invited(number) if self.random.random() < 0.8 else self.any_key(), Consent(number))
-
-    def _invited(self, number: int) -> bytes:
-        """Whom a motion would seat or accredit; anybody where it would nobody."""
-        match decode_proposal(self.draft.motion(number).proposal):
-            case AddValidator(key, _) | ReplaceValidator(_, key):
-                return key
-            case Accredit(key):
-                return self.draft.current_key(self.draft.identity(key))
-        return self.any_key()
+        invited = named(self.draft, decode_proposal(self.draft.motion(number).proposal))
+        is_invited = self.random.random() < 0.8
+        return Deed(invited if invited is not None and is_invited else self.any_key(), Consent(number))
 
     def _lose(self) -> Deed:
         loser = self.validator()

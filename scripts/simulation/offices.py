@@ -54,6 +54,7 @@ from chain.register import markers
 from chain.register.arbiters import annulment_case, drawn, needs_motion, record_case
 from chain.register.draft import Draft
 from chain.register.entries import DRAWN, OBJECTED, REPAIR_ASKED, REPAIR_DRAWN, SUSPENDED, Record
+from chain.register.governance import named
 from chain.register.statekeys import read_record_key
 from scripts.simulation.clients import DIGEST, Wish
 from scripts.simulation.members import Members
@@ -187,11 +188,9 @@ class Offices(Members):
         wishes, mine = [], {*self._seated(), *self._keys}
         for number in view.docket.open:
             motion = view.motion(number)
-            match decode_proposal(motion.proposal):
-                case AddValidator(key, _) | ReplaceValidator(_, key) | Accredit(key) if motion.is_awaited:
-                    present = view.current_key(view.identity(key))
-                    if present in mine:
-                        wishes.append((present, Consent(number)))
+            key = named(view, decode_proposal(motion.proposal)) if motion.is_awaited else None
+            if key in mine:
+                wishes.append((key, Consent(number)))
         chosen: Wish | None = self._pick(wishes)
         return chosen
 
