@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import trio
 
-from chain.base.errors import Reason
+from chain.base.errors import Reason, Refused
 from p2p.limits import Clock
 
 V = TypeVar("V")
 
 REFUSED: Counter[Reason] = Counter()
-"""How often what a peer sent was refused for each reason, in this process, whether or not that is held against it."""
+BLAMED: Counter[Reason] = Counter()
+"""How often what a peer sent was refused for each reason, in this process; and how often that was held against it."""
 
 BAN_THRESHOLD = 100.0
 """A peer is banned at this score: one proof of malice, four invalid messages, or some twenty small faults."""
@@ -90,6 +91,13 @@ class Reputation:
             return True
         del self._banned_until[peer_id]
         return False
+
+
+def count_refusal(refusal: Refused, *, is_blamed: bool) -> None:
+    """Count that something of a peer was refused, wherever that is."""
+    REFUSED[refusal.reason] += 1
+    if is_blamed:
+        BLAMED[refusal.reason] += 1
 
 
 def _remember(table: OrderedDict[str, V], peer_id: str, value: V) -> None:
