@@ -64,7 +64,7 @@ class Farewells:
             return
         words = refusal.in_words, refusal.remedy
         self._troubles.note(contact, f"{link.address}: {words[0]}", words[1], at_once=True)
-        if contact is None or not contact.bootstrap:
+        if not self._book.is_named(link.peer_id):
             log.info("peer %s at %s sends this node away: %s; %s", link.peer_id, link.address, *words)
 
     async def part_from_foreigner(self, link: Link) -> None:
@@ -78,7 +78,7 @@ class Farewells:
         self._troubles.note(
             contact, f"{link.address}: {trouble}", f"{link.farewell.remedy}; {LEFT_ALONE}", at_once=True
         )
-        if contact is None or not contact.bootstrap:
+        if not self._book.is_named(link.peer_id):
             log.info("peer %s at %s is not let in: %s", link.peer_id, link.address, trouble)
 
     async def _hear(self, stream: INetStream) -> None:
