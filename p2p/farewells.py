@@ -15,7 +15,7 @@ from p2p.courtesy import identify
 from p2p.frames import FrameReader, FrameRefused, StreamEnded
 from p2p.host import GuardedHost, cut, say_why
 from p2p.link import Link
-from p2p.refusals import MAX_REFUSAL_BYTES, REFUSED, Refusal, of_another
+from p2p.refusals import FAREWELL, MAX_REFUSAL_BYTES, Refusal, of_another
 from p2p.reputation import Reputation
 from p2p.troubles import Troubles
 
@@ -48,7 +48,7 @@ class Farewells:
         self._book = book
         self._troubles = troubles
         self._reputation = reputation
-        host.set_stream_handler(REFUSED, self._hear)
+        host.set_stream_handler(FAREWELL, self._hear)
 
     async def part(self, link: Link) -> None:
         """Close a connection; its peer is told why, where there is a reason."""
