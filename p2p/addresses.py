@@ -67,11 +67,16 @@ class PeerAddress:
 
     def at(self, host: str) -> PeerAddress:
         """The same peer and port at a numeric host."""
-        return replace(self, protocol="ip6" if ":" in host else "ip4", host=host)
+        return replace(self, protocol=version_of(host), host=host)
 
     def seen_from(self, remote_host: str) -> PeerAddress:
         """With the host under which we see the peer, if it listens on every interface and names none."""
         return self if self.host not in _UNSPECIFIED or not remote_host else self.at(remote_host)
+
+
+def version_of(host: str) -> str:
+    """The protocol under which a numeric host stands in a multiaddr."""
+    return "ip6" if ":" in host else "ip4"
 
 
 def read_address(text: str) -> PeerAddress | None:

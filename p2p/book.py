@@ -86,6 +86,11 @@ class PeerBook:
     def get(self, peer_id: str) -> Contact | None:
         return self._contacts.get(peer_id)
 
+    def is_named(self, peer_id: str) -> bool:
+        """Whether the operator named it."""
+        contact = self._contacts.get(peer_id)
+        return contact is not None and contact.bootstrap
+
     def add(self, address: PeerAddress, now: float, *, is_seed: bool = False) -> None:
         """Note what the operator said.  Our own address is left out."""
         if address.peer_id != self._own_id:

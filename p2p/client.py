@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -320,6 +321,7 @@ def announced(home: Path) -> Announced:
         facts = json.loads((home / NODE_JSON).read_text(encoding="utf-8"))
         return Announced(*(facts[name] for name in Announced._fields))
     except FileNotFoundError as error:
-        raise NodeAway(f"no node of {home} runs; start it with `python node.py run --home {home}`") from error
+        start = f"start it with `python node.py run --home {quote(str(home))}`"
+        raise NodeAway(f"no node of {home} runs; {start}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OperatorError(f"{home / NODE_JSON} cannot be read; start the node again") from error

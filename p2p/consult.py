@@ -26,7 +26,7 @@ from p2p.host import GuardedHost, build_host
 from p2p.library import tame
 from p2p.names import Unresolved, resolve
 from p2p.network import TransportConfig
-from p2p.refusals import REFUSED, Refusal
+from p2p.refusals import FAREWELL, Refusal
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import why_not_dialled
 
@@ -81,7 +81,7 @@ async def _visit(host: GuardedHost, address: PeerAddress, genesis_id: bytes, who
     async def hear(stream: INetStream) -> None:
         refusals.extend(filter(None, [await read_refusal(stream)]))
 
-    host.set_stream_handler(REFUSED, hear)
+    host.set_stream_handler(FAREWELL, hear)
     try:
         numeric = (await resolve(address))[0]
         await host.swarm.dial_addr(numeric.multiaddr, ID.from_base58(address.peer_id))

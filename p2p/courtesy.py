@@ -21,7 +21,7 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from p2p.addresses import PeerAddress
+from p2p.addresses import PeerAddress, version_of
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost
 from p2p.library import remote_of
@@ -81,7 +81,7 @@ class Courtesy:
     def _identity(self, stream: Any) -> bytes:
         remote_host, port = remote_of(stream.muxed_conn)
         told = [Multiaddr(address.where).to_bytes() for address in self._addresses(remote_host)]
-        seen = Multiaddr(f"/{'ip6' if ':' in remote_host else 'ip4'}/{remote_host}/tcp/{port}").to_bytes()
+        seen = Multiaddr(f"/{version_of(remote_host)}/{remote_host}/tcp/{port}").to_bytes()
         answer = Identify(
             protocol_version=self._version,
             agent_version=self._agent,

@@ -91,13 +91,13 @@ class Entrance:
 
     def is_reserved(self, peer_id: str) -> bool:
         """Whether a place is kept for a peer: it is a validator's machine, or named by the operator."""
-        return peer_id in self._reserved or self._is_named(peer_id)
+        return peer_id in self._reserved or self._book.is_named(peer_id)
 
     def welcomes(self, peer_id: str) -> bool:
         """Whether somebody may be connected, whoever dials."""
         if peer_id == self._own_id or peer_id in self.blocked or self._reputation.banned(peer_id):
             return False
-        return not self._is_private or self._is_named(peer_id)
+        return not self._is_private or self._book.is_named(peer_id)
 
     def ban_of(self, peer_id: str, why: str = "") -> Refusal:
         """What somebody is told that is banned."""
@@ -150,7 +150,3 @@ class Entrance:
     def _is_expected(self, peer_id: str) -> bool:
         contact = self._book.get(peer_id)
         return self.is_reserved(peer_id) or (contact is not None and contact.dialling)
-
-    def _is_named(self, peer_id: str) -> bool:
-        contact = self._book.get(peer_id)
-        return contact is not None and contact.bootstrap

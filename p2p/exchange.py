@@ -13,7 +13,7 @@ from p2p import handshake
 from p2p.addresses import PeerAddress, is_believable, neighbourhood, read_address
 from p2p.book import PeerBook
 from p2p.dialler import Dialler
-from p2p.host import GuardedHost, Report
+from p2p.host import GuardedHost
 from p2p.link import Link
 from p2p.reputation import Weight
 from p2p.requests import RequestError, Requests
@@ -37,7 +37,7 @@ class Exchange:
         book: PeerBook,
         dialler: Dialler,
         links: Mapping[str, Link],
-        report: Report,
+        refuse: Callable[[str, Refused, float, str], None],
         rng: Random,
     ) -> None:
         self.is_private = False
@@ -47,7 +47,7 @@ class Exchange:
         self._book = book
         self._dialler = dialler
         self._links = links
-        self._report = report
+        self._refuse = refuse
         self._rng = rng
 
     def own_addresses(self) -> list[str]:
@@ -82,7 +82,7 @@ class Exchange:
         except RequestError as error:
             log.debug("peer %s names no others: %s", link.peer_id, error)
         except Refused as error:
-            self._report(link.peer_id, Weight.INVALID, f"sent a list of peers that is {error}")
+            self._refuse(link.peer_id, error, Weight.INVALID, "a list of peers that is")
 
     def _hear(self, addresses: Sequence[PeerAddress], link: Link) -> None:
         source = neighbourhood(link.remote_host)

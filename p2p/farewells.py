@@ -15,7 +15,7 @@ from p2p.courtesy import identify
 from p2p.frames import FrameReader, FrameRefused, StreamEnded
 from p2p.host import GuardedHost, cut, say_why
 from p2p.link import Link
-from p2p.refusals import MAX_REFUSAL_BYTES, REFUSED, Refusal, of_another
+from p2p.refusals import FAREWELL, MAX_REFUSAL_BYTES, Refusal, of_another
 from p2p.reputation import Reputation
 from p2p.troubles import Troubles
 
@@ -48,7 +48,7 @@ class Farewells:
         self._book = book
         self._troubles = troubles
         self._reputation = reputation
-        host.set_stream_handler(REFUSED, self._hear)
+        host.set_stream_handler(FAREWELL, self._hear)
 
     async def part(self, link: Link) -> None:
         """Close a connection; its peer is told why, where there is a reason."""
@@ -64,7 +64,7 @@ class Farewells:
             return
         words = refusal.in_words, refusal.remedy
         self._troubles.note(contact, f"{link.address}: {words[0]}", words[1], at_once=True)
-        if contact is None or not contact.bootstrap:
+        if not self._book.is_named(link.peer_id):
             log.info("peer %s at %s sends this node away: %s; %s", link.peer_id, link.address, *words)
 
     async def part_from_foreigner(self, link: Link) -> None:
@@ -78,7 +78,7 @@ class Farewells:
         self._troubles.note(
             contact, f"{link.address}: {trouble}", f"{link.farewell.remedy}; {LEFT_ALONE}", at_once=True
         )
-        if contact is None or not contact.bootstrap:
+        if not self._book.is_named(link.peer_id):
             log.info("peer %s at %s is not let in: %s", link.peer_id, link.address, trouble)
 
     async def _hear(self, stream: INetStream) -> None:

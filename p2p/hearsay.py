@@ -7,11 +7,10 @@ have a budget that only the dials in vain use up.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import trio
 
-from p2p.addresses import PeerAddress, neighbourhood
+from chain.base.newest import Newest
+from p2p.addresses import PeerAddress, origin
 from p2p.limits import Buckets, Clock, TokenBucket
 
 FIRST_PAUSE_S, PAUSE_FACTOR, MAX_PAUSE_S = 30.0, 32.0, 86_400.0
@@ -34,7 +33,7 @@ class Hearsay:
         self._clock = clock
         self._all = TokenBucket(ALL_IN_VAIN_PER_S, MAX_ALL_IN_VAIN, clock)
         self._places = Buckets(IN_VAIN_PER_S, MAX_IN_VAIN, clock)
-        self._in_vain: OrderedDict[tuple[str, int], tuple[int, float]] = OrderedDict()
+        self._in_vain: Newest[tuple[str, int], tuple[int, float]] = Newest(MAX_REMEMBERED)
 
     def is_shut(self, address: PeerAddress) -> bool:
         """Whether nobody was reached there of late."""
@@ -42,10 +41,10 @@ class Hearsay:
         return self._clock() < until
 
     def begin(self, address: PeerAddress) -> bool:
-        """Whether to dial now.  If so, :meth:`in_vain` is assumed until another method says otherwise."""
+        """Whether to dial now.  If so, it is in vain until another method says otherwise."""
         if self.is_shut(address) or not self._all.take():
             return False
-        if not self._places.take(_place(address)):
+        if not self._places.take(origin(address.host)):
             self._all.give_back()
             return False
         self._shut(address)
@@ -55,7 +54,7 @@ class Hearsay:
         """It is where that peer is: the dial cost nothing, and what went wrong before is over."""
         self._in_vain.pop((address.host, address.port), None)
         self._all.give_back()
-        self._places.give_back(_place(address))
+        self._places.give_back(origin(address.host))
 
     def spare(self, address: PeerAddress) -> None:
         """The dial says nothing about who is there: what it cost is spent, and it may be dialled again."""
@@ -63,12 +62,6 @@ class Hearsay:
 
     def _shut(self, address: PeerAddress) -> None:
         endpoint = address.host, address.port
-        times, _ = self._in_vain.pop(endpoint, (0, 0.0))
+        times, _ = self._in_vain.get(endpoint, (0, 0.0))
         pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * PAUSE_FACTOR ** min(times, 9))
-        self._in_vain[endpoint] = times + 1, self._clock() + pause_s
-        while len(self._in_vain) > MAX_REMEMBERED:
-            self._in_vain.popitem(last=False)
-
-
-def _place(address: PeerAddress) -> str:
-    return neighbourhood(address.host) or address.host
+        self._in_vain.renew(endpoint, (times + 1, self._clock() + pause_s))

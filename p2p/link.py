@@ -8,7 +8,7 @@ from typing import Any, cast
 import trio
 from libp2p.abc import INetConn
 
-from p2p.addresses import PeerAddress, is_believable
+from p2p.addresses import PeerAddress, is_believable, version_of
 from p2p.book import MAX_ADDRESSES
 from p2p.library import remote_of
 from p2p.lobby import MEMORY_S, Use
@@ -24,8 +24,7 @@ class Link:
         muxed_conn: Any = connection.muxed_conn
         self.direction = "outbound" if muxed_conn.is_initiator else "inbound"
         self.remote_host, port = remote_of(muxed_conn)
-        version = "ip6" if ":" in self.remote_host else "ip4"
-        self.address = f"/{version}/{self.remote_host}/tcp/{port}"
+        self.address = f"/{version_of(self.remote_host)}/{self.remote_host}/tcp/{port}"
         self.opened_at = now
         self.scope = trio.CancelScope()
         self.closed = trio.Event()

@@ -24,7 +24,7 @@ from p2p.link import Link
 from p2p.lobby import Use
 from p2p.pulse import Pulse
 from p2p.refusals import Refusal
-from p2p.reputation import REFUSED, Reputation, Weight
+from p2p.reputation import Reputation, Weight, count_refusal
 from p2p.requests import Failure, RequestError, Requests
 from p2p.troubles import Troubles
 
@@ -101,7 +101,7 @@ class PeerSupervisor:
         self._links: dict[str, Link] = {}
         self._entrance = Entrance(host, self._book, self._links, reputation, rng, self.disconnect)
         self._entrance.keep_to(settings.max_strangers, is_private=settings.private)
-        self._exchange = Exchange(host, requests, self._book, self._dialler, self._links, self.penalise, rng)
+        self._exchange = Exchange(host, requests, self._book, self._dialler, self._links, self.refuse, rng)
         self._exchange.is_private = settings.private
         if settings.external:
             self._exchange.external = [parse_external(settings.external, self._own_id)]
@@ -170,10 +170,11 @@ class PeerSupervisor:
         self, peer_id: str, refusal: Refused, weight: float | None = None, what: str = "what is refused:"
     ) -> None:
         """Count what a peer sent, and hold it against the peer if the reason says so; so much, or by the reason."""
-        REFUSED[refusal.reason] += 1
+        is_blamed = refusal.reason.disposition is Disposition.BLAME
+        count_refusal(refusal, is_blamed=is_blamed)
         if weight is None:
             weight = Weight.MALICE if refusal.reason in _PROOFS else Weight.INVALID
-        if refusal.reason.disposition is Disposition.BLAME:
+        if is_blamed:
             self.penalise(peer_id, weight, f"sent {what} {refusal}")
 
     def reserve(self, peer_id: str, validator: bytes) -> list[str]:

@@ -19,11 +19,7 @@ from chain.content.blocks import Block
 from chain.content.transactions import VerifiedTransaction
 from chain.disk.bodies import Missing
 from chain.protocol import serving
-from chain.protocol.admission import (
-    Admission,
-    AdmittedClaim,
-    Blamed,
-)
+from chain.protocol.admission import Admission, AdmittedClaim, Blamed
 from chain.protocol.events import (
     AnnounceBlock,
     Ask,

@@ -25,7 +25,7 @@ from chain.protocol.trial import screen
 from p2p.backend import Backend
 from p2p.lobby import Use
 from p2p.peers import PeerSupervisor
-from p2p.reputation import REFUSED
+from p2p.reputation import count_refusal
 from p2p.signatures import Signatures
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Reception:
 def _turned_away(what: str, peer: str, rejection: Rejected) -> bool:
     """What gossip makes of something that is not let in: False blames its sender, :class:`Refused` nobody."""
     # How much that weighs is gossip's, so this is counted here.
-    REFUSED[rejection.refusal.reason] += 1
+    count_refusal(rejection.refusal, is_blamed=isinstance(rejection, Blamed))
     if isinstance(rejection, Dropped):
         raise rejection.refusal
     log.info("%s from %s refused: %s", what, peer, rejection.refusal)

@@ -19,7 +19,7 @@ from chain.base.codec import U32_MAX, array, decode, encode, integer
 from chain.base.errors import Reason, Refused
 from p2p.frames import proposal
 
-REFUSED = TProtocol("/goodfaith/refused/1")
+FAREWELL = TProtocol("/goodfaith/refused/1")
 
 MAX_TEXT_BYTES = 200
 MAX_REFUSAL_BYTES = MAX_TEXT_BYTES + 16
@@ -105,7 +105,7 @@ class Refusal:
     def on_the_wire(self) -> bytes:
         """All that is written on a new stream."""
         payload = self.encode()
-        return proposal(REFUSED) + encode_uvarint(len(payload)) + payload
+        return proposal(FAREWELL) + encode_uvarint(len(payload)) + payload
 
 
 def of_another(prefix: str, protocols: Iterable[str], agent: str) -> tuple[Refusal, str]:

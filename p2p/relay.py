@@ -25,7 +25,7 @@ from chain.protocol.messages import RawItems, cut_to_size
 from p2p.frames import LIBRARY_ERRORS, FrameReader, FrameRefused, StreamEnded, reset_quietly, write_frame
 from p2p.host import GuardedHost, Report
 from p2p.limits import Buckets, TokenBucket
-from p2p.reputation import Weight
+from p2p.reputation import Weight, count_refusal
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +245,10 @@ class Relay:
                     self.report(peer_id, Weight.EXCESS, "sends too many items")
         except StreamEnded:
             return ""
-        except (FrameRefused, Refused) as error:
+        except FrameRefused as error:
+            return f"sent {error} for items"
+        except Refused as error:
+            count_refusal(error, is_blamed=True)
             return f"sent {error} for items"
 
     async def _take(self, peer_id: str, items: Sequence[bytes]) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, OrderedDict
-from typing import TypeVar
+from collections import Counter
 
 import trio
 
-from chain.base.errors import Reason
+from chain.base.errors import Reason, Refused
+from chain.base.newest import Newest
 from p2p.limits import Clock
 
-V = TypeVar("V")
-
 REFUSED: Counter[Reason] = Counter()
-"""How often what a peer sent was refused for each reason, in this process, whether or not that is held against it."""
+BLAMED: Counter[Reason] = Counter()
+"""How often what a peer sent was refused for each reason, in this process; and how often that was held against it."""
 
 BAN_THRESHOLD = 100.0
 """A peer is banned at this score: one proof of malice, four invalid messages, or some twenty small faults."""
@@ -50,8 +49,8 @@ class Reputation:
         self._clock = clock
         self._ban_s = ban_s
         self._half_life_s = half_life_s
-        self._scores: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._banned_until: OrderedDict[str, float] = OrderedDict()
+        self._scores: Newest[str, tuple[float, float]] = Newest(MAX_REMEMBERED)
+        self._banned_until: Newest[str, float] = Newest(MAX_REMEMBERED)
 
     def ban_for(self, ban_s: float) -> None:
         """Make later bans so long."""
@@ -66,7 +65,7 @@ class Reputation:
         """Add ``weight`` to the score.  True if this bans the peer now."""
         score = self.score(peer_id) + weight
         if score < BAN_THRESHOLD:
-            _remember(self._scores, peer_id, (score, self._clock()))
+            self._scores.renew(peer_id, (score, self._clock()))
             return False
         already = self.banned(peer_id)
         self._scores.pop(peer_id, None)
@@ -75,7 +74,7 @@ class Reputation:
 
     def ban(self, peer_id: str, duration_s: float) -> None:
         """Keep the peer out for ``duration_s`` from now."""
-        _remember(self._banned_until, peer_id, self._clock() + duration_s)
+        self._banned_until.renew(peer_id, self._clock() + duration_s)
 
     def bans(self) -> dict[str, float]:
         """Who is kept out, and for how many seconds more."""
@@ -92,8 +91,8 @@ class Reputation:
         return False
 
 
-def _remember(table: OrderedDict[str, V], peer_id: str, value: V) -> None:
-    table[peer_id] = value
-    table.move_to_end(peer_id)
-    while len(table) > MAX_REMEMBERED:
-        table.popitem(last=False)
+def count_refusal(refusal: Refused, *, is_blamed: bool) -> None:
+    """Count that something of a peer was refused, wherever that is."""
+    REFUSED[refusal.reason] += 1
+    if is_blamed:
+        BLAMED[refusal.reason] += 1

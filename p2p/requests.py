@@ -33,7 +33,7 @@ from p2p.frames import (
 from p2p.host import GuardedHost, Report
 from p2p.library import remote_of
 from p2p.limits import Buckets, Places
-from p2p.reputation import Weight
+from p2p.reputation import Weight, count_refusal
 
 log = logging.getLogger(__name__)
 
@@ -321,6 +321,7 @@ class Requests:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
             account.charge(reply)
         except Refused as error:
+            count_refusal(error, is_blamed=False)
             return ReplyStatus.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
         except InvariantBroken as error:
             self.on_bug(error)

@@ -46,13 +46,13 @@ POLL_S = 1.0
 ASK_TIMEOUT_S = 10.0
 # Who brings headers leads, and others wait for it as long as more of them come at least so often.
 LEAD_S = 3.0
+# And as long as those are so many or so large, or all that it claims: who brings one at a time leads nobody.
+LEAD_HEADINGS = 64
+LEAD_BYTES = 100_000
 # What is asked for first where a peer's headers do not stand on ours; twice as much the next time.
 STEP_BACK = 32
 # So far behind what is final here, a proof is one of yesterday.
 STALE_BLOCKS = 64
-# And as long as those are so many or so large, or all that it claims: who brings one at a time leads nobody.
-LEAD_HEADINGS = 64
-LEAD_BYTES = 100_000
 # Whole chains are counted again one at a time, and so many an hour: identities cost nothing.
 COMPARED_AN_HOUR = 8
 # Slots that begin later are not looked at: a validator could fill them with headers that nobody outdoes.

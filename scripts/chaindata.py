@@ -19,12 +19,10 @@ from typing import Any
 import click
 
 from chain.base.errors import OperatorError
-from chain.content.genesis import Genesis, load_genesis
-from chain.disk.database import DATABASE
-from chain.disk.places import Address
+from p2p.local.at_rest import migrate
 from p2p.local.config import place_in
+from p2p.local.home import genesis_beside_file, genesis_of
 from p2p.local.passphrase import Passphrase, with_passphrase
-from p2p.local.whole import require_no_testnet
 from scripts.chain_view import Finding, Sheet, facts
 from scripts.console import progress
 from scripts.inspect_parts.question import show
@@ -49,22 +47,6 @@ def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
-def _genesis_of(home: Path) -> Genesis:
-    require_no_testnet(home)
-    place = place_in(home)
-    if isinstance(place, Path) and not place.exists():
-        raise OperatorError(f"{home} holds no chain; name a node's home with --home")
-    return load_genesis(home / "genesis.json")
-
-
-def _genesis_of_file(home: Path) -> Genesis:
-    """The same, for what is done to a file.  Raises :class:`OperatorError` where a server keeps the chain."""
-    place = place_in(home)
-    if isinstance(place, Address):
-        raise OperatorError(f"{home} has its chain on a server, in {place}; look after it with the server's own tools")
-    return _genesis_of(home)
-
-
 def _shown(
     title: str, document: dict[str, Any], *more: Sheet, as_json: bool, code: int = 0, untold: Collection[str] = ()
 ) -> None:
@@ -82,7 +64,7 @@ def export_chain(home: Path, file: Path, height: int | None, as_json: bool) -> N
         from chain.disk.reader import Reader
         from scripts.chaindata_parts.carrying import export, what_to_export
 
-    genesis = _genesis_of(home)
+    genesis = genesis_of(home)
     with closing(Reader(place_in(home), genesis)) as reader:
         start = what_to_export(reader, height)
         with progress("blocks", start.height) as advance:
@@ -122,7 +104,7 @@ def verify_chain(home: Path, as_json: bool) -> None:
 
         from scripts.chaindata_parts.soundness import examine, rows_of
 
-    genesis = _genesis_of(home)
+    genesis = genesis_of(home)
     with progress("rows", rows_of(home, genesis)) as advance, ThreadPoolExecutor(_THREADS) as pool:
         found = examine(home, genesis, pool, advance)
     damage = [each._asdict() for each in found.damage]
@@ -143,26 +125,9 @@ def stats_of_chain(home: Path, as_json: bool) -> None:
     with importing():
         from scripts.chaindata_parts.sizes import measure
 
-    document = measure(home, _genesis_of_file(home))
+    document = measure(home, genesis_beside_file(home))
     rows = [tuple(table.values()) for table in document["tables"]]
     _shown(f"{home}", document, Sheet("Tables", ("name", "rows", "bytes"), rows), as_json=as_json)
-
-
-@_command("migrate")
-def migrate_chain(home: Path, as_json: bool) -> None:
-    """Bring a database of the version before to this one's format.  The old one is kept beside it.
-
-    Interrupted, it goes on where it was when it is asked again.
-    """
-    with importing():
-        from chain.disk.migrate import migrate, rows_to_migrate
-        from p2p.local.home import locked
-
-    genesis = _genesis_of_file(home)
-    with locked(home), progress("rows", rows_to_migrate(home / DATABASE)) as advance:
-        kept = migrate(home / DATABASE, genesis, lambda _table, count: advance(count))
-    document = {"database": str(home / DATABASE), "kept": str(kept), "bytes": (home / DATABASE).stat().st_size}
-    _shown(f"Migrated {home}", document, as_json=as_json)
 
 
 @_command("prune")
@@ -172,7 +137,7 @@ def prune_chain(home: Path, as_json: bool) -> None:
         from p2p.local.config import read_config
         from scripts.chaindata_parts.shrinking import prune
 
-    genesis, config = _genesis_of_file(home), read_config(home / "config.toml")
+    genesis, config = genesis_beside_file(home), read_config(home / "config.toml")
     if config.mode == "archive":
         raise OperatorError(f"{home} is an archive; set mode in {home / 'config.toml'} to pruned or full first")
     with progress("bodies", 0) as advance:
@@ -186,8 +151,11 @@ def compact_chain(home: Path, as_json: bool) -> None:
     with importing():
         from scripts.chaindata_parts.shrinking import compact
 
-    shrunk = compact(home, _genesis_of_file(home))
+    shrunk = compact(home, genesis_beside_file(home))
     _shown(f"Written anew in {home}", shrunk._asdict(), as_json=as_json)
+
+
+chaindata.add_command(migrate)
 
 
 if __name__ == "__main__":

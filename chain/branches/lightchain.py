@@ -330,7 +330,7 @@ def read_checkpoint(text: str) -> Checkpoint:
         checkpoint = Checkpoint(0, b"")
     if checkpoint.height < 1 or len(checkpoint.id) != 32:
         raise OperatorError(
-            f"{text!r} is not a checkpoint; one is HEIGHT:ID, such as `python scripts/inspect_chain.py head` shows of "
+            f"{text!r} is not a checkpoint; one is HEIGHT:ID, as finalized_height and finalized_id are in `/status` of "
             "a node that you trust"
         )
     return checkpoint

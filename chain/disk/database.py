@@ -56,7 +56,7 @@ class Database:
         self.path = path
         self._tally = tally_of(path)
         if not path.exists():
-            raise OperatorError(f"{path} is missing; restore it, or {_begin_anew(path)}")
+            raise OperatorError(f"{path} is missing; restore it, or {begin_anew(path)}")
         with self.translated():
             self.connection = _connect(path, "mode=ro" if read_only else "mode=rw")
         try:
@@ -189,7 +189,7 @@ class Database:
         if self.meta("format") in [encode(form) for form in OLDER_FORMATS]:
             home = shlex.quote(str(self.path.parent))
             raise OperatorError(
-                f"{self.path} was written by an older version of Goodfaith; run `python scripts/chaindata.py migrate "
+                f"{self.path} was written by an older version of Goodfaith; run `python node.py migrate "
                 f"--home {home}`, which keeps it aside, and start the node again"
             )
         if self.meta("format") != encode(FORMAT):
@@ -340,10 +340,11 @@ def _is_at_rest(path: Path) -> bool:
 
 def corrupt(place: Place, why: str) -> OperatorError:
     """The sentence for a damaged database."""
-    return OperatorError(f"{place} is damaged ({why}); {_begin_anew(place)}")
+    return OperatorError(f"{place} is damaged ({why}); {begin_anew(place)}")
 
 
-def _begin_anew(place: Place) -> str:
+def begin_anew(place: Place) -> str:
+    """What an operator does where a database is damaged."""
     home = shlex.quote(str(place.parent))
     if isinstance(place, Address):
         return (

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
@@ -196,7 +197,7 @@ class Connection:
         if self._inner.closed or code.startswith(_PASSING):
             return StoreAway(f"{self._address} does not answer ({text}); see to the server")
         if code == _NO_TABLE:
-            home = self._address.parent
+            home = shlex.quote(str(self._address.parent))
             return OperatorError(
                 f"{self._address} holds no register; run `python node.py init --resync --home {home}`, which makes an "
                 "empty one there, and start the node to sync"

@@ -69,9 +69,9 @@ class Health(TypedDict):
     """Whether a node does what it is for; ``why`` says what is wrong.
 
     ``silent`` is a validator that signs nothing, ``alone`` a node without peers; ``stalled``: nothing becomes final, or
-    no block came for longer than a chain is idle; ``syncing``: blocks of a longer chain are on their way; ``behind``:
-    most peers that are known (machines of validators, and those that the operator named; all, where none is) say that
-    blocks above the head are final, and none are on their way.
+    no block came for longer than a chain is idle; ``behind``: a longer chain was proven by its headers, or most peers
+    that are known (machines of validators, and those that the operator named) say that blocks above the head are final;
+    ``syncing``: the same, and something of that is on its way.  What others claim counts for nothing.
     """
 
     status: Literal["ok", "syncing", "behind", "stalled", "silent", "alone"]

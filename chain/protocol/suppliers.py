@@ -154,13 +154,11 @@ class Suppliers:
 
     @property
     def said_final(self) -> int:
-        """Up to which height more than half of the peers say that blocks are final; 0 where nobody says anything.
+        """Up to which height more than half of the known peers say that blocks are final; 0 where none is known.
 
-        Those that are known are asked alone, where there are any: of other identities everybody has as many as she
-        likes, and who is as new as this node has nothing to say.
+        Of other identities everybody has as many as she likes.
         """
-        known = [supplier for supplier in self if supplier.is_known] or list(self)
-        heights = sorted(supplier.status.finalized_height for supplier in known)
+        heights = sorted(supplier.status.finalized_height for supplier in self if supplier.is_known)
         return heights[(len(heights) - 1) // 2] if heights else 0
 
     def _make_room(self) -> None:

@@ -67,6 +67,11 @@ class Sync:
         """Whether something of a longer chain is on its way."""
         return bool(self.suppliers.asked)
 
+    def proven_height(self, chain: Blockchain) -> int:
+        """How far a better branch than ours reaches, by headers that were judged; 0 where none was shown."""
+        path = self.download.path
+        return path[-1].header.height if path and self._rank(self._target) > chain.head.rank else 0
+
     @property
     def statuses(self) -> dict[Peer, Status]:
         """The last claim of each peer."""

@@ -80,8 +80,8 @@ def check_age(genesis: Genesis, checkpoint: Checkpoint | None, now_ms: int, slot
         what = "this chain is" if checkpoint is None else "the block of the checkpoint is"
         raise OperatorError(
             f"{what} older than {genesis.policy.bodies_days} days, and whoever validated it then and left could have "
-            "signed another past since; ask somebody whom you trust for `python scripts/inspect_chain.py head` and "
-            "name that block with --checkpoint HEIGHT:ID, or join by blocks, which executes everything"
+            "signed another past since; ask somebody whom you trust for finalized_height and finalized_id in `/status` "
+            "of a node, and name that block with --checkpoint HEIGHT:ID, or join by blocks, which executes everything"
         )
 
 

@@ -1,11 +1,13 @@
-"""What is done to a home while its node rests, as commands: make it, show its key, move what it signed, restart."""
+"""What is done to a home while its node rests, as commands: make it, move what it signed, restart, migrate it."""
 
 from __future__ import annotations
 
-from p2p.local.commandline import home_of_node, launched, pasted
+from p2p.local.commandline import as_json, home_of_node, launched, pasted
 
+import json
 import secrets
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +17,15 @@ import click
 from chain.base.errors import OperatorError
 from chain.base.keys import SEED_BYTES, SecretKey, did_from_key
 from chain.content.genesis import found_genesis, load_genesis
+from chain.disk import migrate as migrating
+from chain.disk.database import DATABASE
 from p2p import clocks
 from p2p.local import founders
 from p2p.local.config import checked_store
 from p2p.local.doctor import doctor
 from p2p.local.founding import check_joined, dialled, home_config, named_policy
 from p2p.local.handover import export_signing, import_signing, renew_database
-from p2p.local.home import Home, create_home, is_begun_home, load_home
+from p2p.local.home import Home, create_home, genesis_beside_file, is_begun_home, load_home, locked
 from p2p.local.keyfile import open_key
 from p2p.local.keys import key
 from p2p.local.passphrase import Passphrase, with_passphrase
@@ -73,7 +77,8 @@ def init(
     secret, word = (SecretKey(secrets.token_bytes(SEED_BYTES)), None) if known is None else open_key(known, passphrase)
     if encrypt and word is None:
         if known == home / "key":
-            raise OperatorError(f"{known} is not encrypted; run `python node.py key encrypt --home {home}` first")
+            encrypt_it = f"run `python node.py key encrypt --home {pasted(home)}` first"
+            raise OperatorError(f"{known} is not encrypted; {encrypt_it}")
         word = passphrase.chosen()
     if genesis_path is not None:
         genesis = load_genesis(genesis_path)
@@ -179,4 +184,28 @@ def _told(home: Path, file: Path, signed: Signed) -> str:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (init, founders.genesis_commands, key, signing, restart, doctor)
+@click.command()
+@_home
+@as_json
+def migrate(home: Path, as_json: bool) -> None:
+    """Bring a database of the version before to this one's format.  The old one is kept beside it.
+
+    Interrupted, it goes on where it was when it is asked again.
+    """
+    genesis, database = genesis_beside_file(home), home / DATABASE
+    with (
+        locked(home),
+        click.progressbar(
+            length=migrating.rows_to_migrate(database), label="rows", hidden=not sys.stderr.isatty(), file=sys.stderr
+        ) as bar,
+    ):
+        kept = migrating.migrate(database, genesis, lambda _table, count: bar.update(count))
+    if as_json:
+        document = {"database": str(database), "kept": str(kept), "bytes": database.stat().st_size}
+        click.echo(json.dumps(document))
+    else:
+        click.echo(f"{database} is of this version's format; the older one is {kept}")
+        click.echo(launched(f"    python node.py run --home {pasted(home)}"))
+
+
+COMMANDS: tuple[click.Command, ...] = (init, founders.genesis_commands, key, signing, restart, migrate, doctor)

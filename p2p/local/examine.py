@@ -158,8 +158,7 @@ def _without_answer(case: Case) -> Finding:
     if not case.is_in_use:
         return Finding("node", True, "it does not run")
     if draft_of(case.database).exists():
-        remedy = f"`python scripts/inspect_chain.py sync --home {pasted(case.path)}` says how far it is"
-        return Finding("node", True, "it joins by state", remedy)
+        return Finding("node", True, "it joins by state", "its log and `/status` say how far it is")
     return Finding("node", True, "a process starts it, stops it or changes its home; look again when that is done")
 
 

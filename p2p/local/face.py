@@ -194,8 +194,10 @@ class LocalFace:
     def describe_health(self) -> Document:
         """``/health``: the first thing that is wrong."""
         node, now_ms = self._node, self._node.now_ms()
-        chain, mute = node.engine.chain, node.engine.silence(now_ms)
-        head, elsewhere = chain.head.header, node.engine.sync.suppliers.said_final
+        chain, sync, mute = node.engine.chain, node.engine.sync, node.engine.silence(now_ms)
+        head = chain.head.header
+        # Not what just anybody claims: of that, strangers have as much as they like.
+        elsewhere = max(sync.suppliers.said_final, sync.proven_height(chain))
         idle_slots = self.genesis.slot_at(now_ms) - head.slot
         is_alone = len(self.genesis.validators) > 1 and not node.transport.peers.connected()
         status, why = "ok", None
@@ -205,11 +207,11 @@ class LocalFace:
             status, why = "alone", "no peer is connected"
         elif stall_of(chain) is not None:
             status, why = "stalled", "nothing new becomes final; /status says for want of whom"
-        elif node.engine.sync.is_downloading:
-            status, why = "syncing", "blocks of a longer chain are on their way"
+        elif elsewhere > head.height and sync.is_downloading:
+            status, why = "syncing", f"blocks up to height {elsewhere} are on their way"
         elif elsewhere > head.height:
             status = "behind"
-            why = f"peers say that height {elsewhere} is final, and no block above {head.height} is on its way"
+            why = f"there are blocks up to height {elsewhere}, and none above {head.height} is on its way"
         elif idle_slots > self.genesis.idle_slots:
             status, why = "stalled", f"no block came for {idle_slots} slots, and no network is idle for so long"
         return {

@@ -103,7 +103,8 @@ def _join(
     seed = None if known is None else known.seed
     secret = begin_home(home, seed, secrets.token_bytes(SEED_BYTES), passphrase, word=word)
     if encrypt and not is_encrypted(home / "key"):
-        raise OperatorError(f"{home / 'key'} was there, and is not encrypted; run `python node.py key encrypt` first")
+        encrypt_it = f"run `python node.py key encrypt --home {pasted(home)}` first"
+        raise OperatorError(f"{home / 'key'} was there, and is not encrypted; {encrypt_it}")
     made = join(agreed, entry, secret, organisation, address, weight=weight, now_ms=clocks.wall_ms())
     _say(
         *_terms(agreed),

@@ -30,7 +30,7 @@ from chain.disk.database import DATABASE
 from chain.disk.places import Address, Place
 from chain.disk.storage import Storage
 from chain.protocol.events import SigningState
-from p2p.local.config import HomeConfig, place_of, read_config
+from p2p.local.config import HomeConfig, place_in, place_of, read_config
 from p2p.local.keyfile import read_key, write_key
 from p2p.local.passphrase import ASKED, Passphrase
 from p2p.local.whole import require_no_testnet, whole_folder
@@ -157,6 +157,23 @@ def load_home(path: Path, passphrase: Passphrase = ASKED) -> Home:
     return Home(path, genesis, read_key(path / "key", passphrase), config)
 
 
+def genesis_of(path: Path) -> Genesis:
+    """The genesis of a home that holds a chain, whose key is not looked at.  Raises :class:`OperatorError`."""
+    require_no_testnet(path)
+    place = place_in(path)
+    if isinstance(place, Path) and not place.exists():
+        raise OperatorError(f"{path} holds no chain; name a node's home with --home")
+    return load_genesis(path / "genesis.json")
+
+
+def genesis_beside_file(path: Path) -> Genesis:
+    """The same, for what is done to a file.  Raises :class:`OperatorError` where a server keeps the chain."""
+    place = place_in(path)
+    if isinstance(place, Address):
+        raise OperatorError(f"{path} has its chain on a server, in {place}; look after it with the server's own tools")
+    return genesis_of(path)
+
+
 def is_in_use(path: Path) -> bool:
     """Whether a process runs or changes this home."""
     if not (path / "lock").exists():
@@ -181,7 +198,7 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OperatorError(
             f"{lock.lock_file} cannot be written ({error.strerror}): a home is run and changed by its owner, where it "
-            "can be written; copy it there, or look into it with `python scripts/inspect_chain.py`"
+            "can be written; copy it there"
         ) from error
     try:
         yield

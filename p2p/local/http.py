@@ -6,7 +6,7 @@ It listens on loopback, lets in who may ask (:mod:`p2p.local.door`), and takes w
 
 from __future__ import annotations
 
-from p2p.local.commandline import version
+from p2p.local.commandline import launched, version
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -352,7 +352,7 @@ async def _unclear(_request: Request, error: Exception) -> Response:
 
 
 async def _unwell(_request: Request, error: Exception) -> Response:
-    return problem_response(500, str(error))
+    return problem_response(500, launched(str(error)))
 
 
 async def _our_fault(_request: Request, error: Exception) -> Response:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from p2p.local.commandline import launched
 
-import shlex
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
@@ -134,22 +133,15 @@ class Keeper:
                 log.info("pruned", bodies=dropped, oldest=self._oldest)
                 await self._remind()
         except OperatorError as error:  # what cannot be dropped now keeps nobody from running
-            log.error("not_pruned", why=str(error))
+            log.error("not_pruned", why=launched(str(error)))
             return 0
         return dropped
 
     async def _remind(self) -> None:
         if not self._is_tired and await self._do(lambda bodies: bodies.is_worn):
             self._is_tired = True
-            log.info("rewrite_due", why=f"copies of what was moved stay in the slack of its pages; {self._remedy}")
-
-    @property
-    def _remedy(self) -> str:
-        home = shlex.quote(str(self._home.path))
-        return launched(
-            "at its next start this node writes the file anew; while it is stopped "
-            f"`python scripts/chaindata.py compact --home {home}` does the same"
-        )
+            why = "copies of what was moved stay in the slack of its pages until it writes the file anew"
+            log.info("rewrite_due", why=why, remedy="start the node again when it suits: then it does")
 
     async def _wipe(self) -> None:
         if not await self._do(lambda bodies: bodies.is_worn):

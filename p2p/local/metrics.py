@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chain.base.errors import Disposition
 from chain.base.keys import did_from_key
 from chain.disk.database import DATABASE
 from chain.protocol.engine import Engine
@@ -27,7 +26,7 @@ from p2p.limits import TRAFFIC
 from p2p.local.home import Home
 from p2p.local.logs import LOST
 from p2p.protocol import BLOCKS, TRANSACTIONS
-from p2p.reputation import REFUSED
+from p2p.reputation import BLAMED, REFUSED
 
 if TYPE_CHECKING:
     from p2p.network import Transport
@@ -112,13 +111,14 @@ class OfTheProcess(Collector):
         for why in ("unread", "repeated"):
             lines.add_metric([why], LOST[why])
         yield lines
-        refusals = CounterMetricFamily("goodfaith_p2p_refusals", "What peers sent and was refused", labels=["reason"])
-        penalties = CounterMetricFamily("goodfaith_penalties", "What peers were blamed for", labels=["reason"])
-        for reason, count in REFUSED.items():
-            refusals.add_metric([reason.code], count)
-            if reason.disposition is Disposition.BLAME:
-                penalties.add_metric([reason.code], count)
-        yield from (refusals, penalties)
+        for name, what, counts in (
+            ("p2p_refusals", "What peers sent and was refused", REFUSED),
+            ("penalties", "What of it was held against them", BLAMED),
+        ):
+            family = CounterMetricFamily(f"goodfaith_{name}", what, labels=["reason"])
+            for reason, count in counts.items():
+                family.add_metric([reason.code], count)
+            yield family
         for name, what in (("send", "sent"), ("receive", "received")):
             text = f"Bytes {what} on connections with peers, before encryption"
             yield CounterMetricFamily(f"goodfaith_p2p_message_{name}_bytes", text, TRAFFIC[what])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from p2p.local.commandline import launched
+
 from collections.abc import Iterator
 from contextlib import closing
 
 import structlog
 import trio
 
+from chain.disk.database import begin_anew
 from chain.disk.reader import Reader
 from chain.disk.scrub import Portion
 
@@ -31,17 +34,15 @@ async def scrub(reader: Reader, *, pause_s: float = PAUSE_S, rest_s: float = RES
 
 async def _once(reader: Reader, pause_s: float) -> None:
     portions, rows, damaged, number = reader.scrub(), 0, 0, 0
+    remedy = launched(f"stop the node, {begin_anew(reader.path)}")
     while (portion := await trio.to_thread.run_sync(_next, portions)) is not None:
         rows, damaged, number = rows + portion.rows, damaged + len(portion.damage), number + 1
         for damage in portion.damage:
-            log.error("damaged", table=damage.table, row=damage.row, what=damage.what, remedy=_REMEDY)
+            log.error("damaged", table=damage.table, row=damage.row, what=damage.what, remedy=remedy)
         if number % TOLD_EVERY == 0:
             log.info("scrubbing", rows=rows, damaged=damaged)
         await trio.sleep(pause_s)
     log.info("scrubbed", rows=rows, damaged=damaged)
-
-
-_REMEDY = "stop the node, run `python node.py init --resync`, which keeps the old database aside, and start it to sync"
 
 
 def _next(portions: Iterator[Portion]) -> Portion | None:

@@ -31,7 +31,7 @@ from p2p.meshsub.mesh import Mesh
 from p2p.meshsub.outbox import MAX_QUEUED_FRAMES, Outbox
 from p2p.meshsub.parts import Rpc
 from p2p.meshsub.signing import signed
-from p2p.reputation import Weight
+from p2p.reputation import Weight, count_refusal
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -278,6 +278,7 @@ class Router:
         except FrameRefused as error:
             return f"sent {error} as gossip"
         except Refused as error:
+            count_refusal(error, is_blamed=True)
             return f"sent {error}"
 
     def _owed_s(self, peer_id: str) -> float:

@@ -41,7 +41,7 @@ from p2p.meshsub.signing import _payload as signed_part
 from p2p.meshsub.signing import signed
 from p2p.meshsub.wire import encode as encode_rpc
 from p2p.network import TransportConfig
-from p2p.refusals import REFUSED, Refusal, Why
+from p2p.refusals import FAREWELL, Refusal, Why
 from p2p.requests import ReplyStatus
 from tests.support.forge import Forge
 from tests.support.registered import changing_city
@@ -213,7 +213,7 @@ def refusals() -> Document:
         Refusal(Why.FULL),
     ]
     return {
-        "protocol": REFUSED,
+        "protocol": FAREWELL,
         "codes": {each.name.lower(): each.value for each in Why},
         "refusals": [
             {

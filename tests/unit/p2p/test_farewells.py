@@ -18,7 +18,7 @@ from p2p.frames import proposal
 from p2p.host import GuardedHost, open_host
 from p2p.network import PROTOCOL_VERSION
 from p2p.peers import PeerSettings
-from p2p.refusals import REFUSED, Refusal, Why
+from p2p.refusals import FAREWELL, Refusal, Why
 from tests.unit.p2p.net import (
     PATIENCE_S,
     NetNode,
@@ -61,7 +61,7 @@ async def refused(number: int, node: NetNode) -> Refusal | None:
         async def hear(stream: INetStream) -> None:
             heard.append(await read_refusal(stream))
 
-        host.set_stream_handler(REFUSED, hear)
+        host.set_stream_handler(FAREWELL, hear)
         host.swarm.admit = lambda _peer_id: True
         try:
             await dial(host, node)
@@ -158,7 +158,7 @@ async def test_who_does_not_hang_up_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(host_module, "FAREWELL_S", 0.1)
     async with mesh_of(2) as (node, friend), open_host(seed_of(9), ["/ip4/127.0.0.1/tcp/0"]) as host:
         host.swarm.admit = lambda _peer_id: True
-        host.set_stream_handler(REFUSED, lambda _stream: trio.sleep_forever())
+        host.set_stream_handler(FAREWELL, lambda _stream: trio.sleep_forever())
         node.transport.peers._reputation.ban(peer_id_of(9), 200.0)
         await dial(host, node)
         await until(lambda: not host.swarm.connections)
@@ -168,8 +168,8 @@ async def test_who_does_not_hang_up_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("words", [b"\xc1", b"x" * 300, Refusal(Why.OTHER).encode()], ids=["garbage", "long", "good"])
 async def test_a_stranger_that_sends_us_away_is_let_go_whatever_it_says(words: bytes) -> None:
     async with mesh_of(2) as (node, friend), impostor(9, node) as (host, _):
-        stream = await host.open_stream(ID.from_base58(node.peer_id), REFUSED)
-        await stream.write(proposal(REFUSED) + framed(words))
+        stream = await host.open_stream(ID.from_base58(node.peer_id), FAREWELL)
+        await stream.write(proposal(FAREWELL) + framed(words))
         await until(lambda: not host.swarm.connections)
         assert node.transport.peers.bans() == {}
         await require_service(node, friend)

@@ -9,6 +9,7 @@ from libp2p.pubsub.pb import rpc_pb2
 
 from chain.base.errors import Reason, Refused
 from p2p.meshsub.wire import MAX_PARTS
+from p2p.reputation import BLAMED
 from tests.unit.p2p.net import (
     PREFIX,
     NetNode,
@@ -36,8 +37,10 @@ async def test_a_frame_may_hold_so_many_parts_and_no_more() -> None:
         await stream.write(offers(MAX_PARTS))
         await require_service(node, friend)
         assert peer_id_of(9) in node.neighbours
+        before = BLAMED.total()
         await stream.write(offers(MAX_PARTS + 1))
         await until(lambda: peer_id_of(9) not in node.neighbours)
+        assert BLAMED.total() == before + 1
         await require_service(node, friend)
 
 

@@ -66,7 +66,7 @@ from p2p.dues import Inquiry
 from p2p.network import Transport, open_transport
 from p2p.prices import PROOF, PROOF_BYTES, STATE
 from p2p.protocol import BLOCKS, TRANSACTIONS, LedgerProtocol
-from p2p.reputation import REFUSED, Weight
+from p2p.reputation import BLAMED, REFUSED, Weight
 from p2p.signatures import Signatures
 from tests.support.forge import Forge, announced, blockchain, claimed, heading
 from tests.support.world import Actor, genesis_of, secret
@@ -745,12 +745,18 @@ async def test_only_what_no_honest_peer_sends_is_penalised(reason: Reason, score
 
 async def test_what_is_refused_of_peers_is_counted_by_its_reason() -> None:
     async with party(1) as victim, rogue(9, victim) as peer:
-        before = Counter(REFUSED)
+        refused, blamed = Counter(REFUSED), Counter(BLAMED)
         await peer.say(BLOCKS, hostile_announcements()["wrong-leader"])
         await peer.say(BLOCKS, announcement(Forge(NETWORK).block(None, slot=SLOT + 9)))
         await victim.protocol.perform(Penalise(peer.peer_id, Refused(Reason.WRONG_STATE_ROOT)))
-        counted = Counter({Reason.WRONG_LEADER: 1, Reason.FUTURE_SLOT: 1, Reason.WRONG_STATE_ROOT: 1})
-        await until(lambda: REFUSED - before == counted)
+        for name, junk in (("blocks", b"\x92junk"), ("hello", b"once more")):  # is told no, and that is all
+            with pytest.raises(requests.RequestError):
+                await peer.transport.requests.ask(victim.peer_id, name, junk, max_response=9, timeout_s=PATIENCE_S)
+        counted = Counter({Reason.WRONG_LEADER: 1, Reason.WRONG_STATE_ROOT: 1})
+        await until(lambda: BLAMED - blamed == counted)
+        assert REFUSED - refused == counted | Counter(
+            {Reason.FUTURE_SLOT: 1, Reason.MALFORMED: 1, Reason.UNSOLICITED: 1}
+        )
 
 
 async def test_effects_of_others_are_ignored() -> None:

@@ -20,6 +20,7 @@ from p2p import relay as module
 from p2p.frames import FrameReader, StreamEnded, write_frame
 from p2p.host import GuardedHost
 from p2p.relay import FRAME_BURST, ITEM_BURST, MAX_FRAME_BYTES, MAX_FRAME_ITEMS, MAX_ITEM_BYTES, MAX_WAITING, Line
+from p2p.reputation import BLAMED
 from tests.unit.p2p.net import (
     PATIENCE_S,
     PREFIX,
@@ -237,25 +238,27 @@ async def test_an_item_that_others_would_refuse_is_a_bug(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "is_frame"),
     [
-        framed(b"\xff" * 40),
-        framed(b""),
-        framed(encoded()),
-        framed(encoded(b"")),
-        framed(encoded(b"fine", bytes(MAX_ITEM_BYTES + 1))),
-        framed(encoded(*(b"%d" % number for number in range(MAX_FRAME_ITEMS + 1)))),
-        framed(bytes(MAX_FRAME_BYTES + 1))[:10],
-        b"\xff" * 20,
+        (framed(b"\xff" * 40), True),
+        (framed(b""), True),
+        (framed(encoded()), True),
+        (framed(encoded(b"")), True),
+        (framed(encoded(b"fine", bytes(MAX_ITEM_BYTES + 1))), True),
+        (framed(encoded(*(b"%d" % number for number in range(MAX_FRAME_ITEMS + 1)))), True),
+        (framed(bytes(MAX_FRAME_BYTES + 1))[:10], False),
+        (b"\xff" * 20, False),
     ],
     ids=["garbage", "nothing", "no items", "empty item", "large item", "many items", "large frame", "no frame"],
 )
-async def test_what_nobody_honest_sends_is_banned(raw: bytes) -> None:
+async def test_what_nobody_honest_sends_is_banned_and_counted(raw: bytes, is_frame: bool) -> None:
+    before = BLAMED.total()
     async with attacked() as (voice, friend, host):
         stream = await open_items(host, voice)
         await stream.write(raw)
         await until(lambda: is_gone(voice))
         assert not voice.frames
+        assert BLAMED.total() == before + is_frame
         await require_relay(voice, friend)
 
 

@@ -475,7 +475,7 @@ def test_a_database_of_the_version_before_is_migrated_and_the_older_one_kept(
     )  # as if that version had had the rules of this one
     before = chain_in(home, city)
     make_older(home / DATABASE, form)
-    assert "chaindata.py migrate --home" in mistake("verify", home)
+    assert "node.py migrate --home" in mistake("verify", home)
     kept = Path(answer("migrate", home)["kept"])
     assert kept.exists()
     assert chain_in(home, city) == before

@@ -221,7 +221,7 @@ def test_a_home_of_the_format_before_is_brought_over_by_a_command(path: Path) ->
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (encode(FORMAT - 1),))
     for is_reader in (True, False):
-        with pytest.raises(OperatorError, match=r"chaindata\.py migrate --home .*which keeps it aside"):
+        with pytest.raises(OperatorError, match=r"node\.py migrate --home .*which keeps it aside"):
             Database(path, GENESIS, read_only=is_reader)
 
 

@@ -59,7 +59,7 @@ def older(told: Told, tmp_path: Path, request: pytest.FixtureRequest, monkeypatc
 def test_an_older_database_becomes_what_this_version_would_have_written(told: Told, older: Path) -> None:
     genesis, was = told.city.genesis, older.read_bytes()
     for opener in (Storage, Reader):
-        with pytest.raises(OperatorError, match=r"chaindata.py migrate --home"):
+        with pytest.raises(OperatorError, match=r"node\.py migrate --home"):
             opener(older, genesis)
     done: list[int] = []
     rows = rows_to_migrate(older)

@@ -125,15 +125,30 @@ def test_a_node_that_peers_left_behind_is_not_well(stage: Stage, face: LocalFace
     stage.make_block(Actor(GENESIS, 100).sign(Enrol()))
     head = stage.engine.chain.head.header
     assert health(face) == ("ok", "")
+    sync = stage.engine.sync
     # what is final elsewhere is here as well
-    stage.engine.sync.note("12D3", Status(bytes(32), 9, 9, head.height))
+    sync.note("12D3", Status(bytes(32), 9, 9, head.height), b"a validator")
     assert health(face) == ("ok", "")
     # and now it is not, and nobody brings it
-    stage.engine.sync.note("12D3", Status(bytes(32), 9, 9, 8))
+    sync.note("12D3", Status(bytes(32), 9, 9, 8))
     status, why = health(face)
     assert (status, "height 8" in why, "above 1 " in why) == ("behind", True, True)
+    # or somebody is asked for it
+    sync.next_requests(stage.engine.chain, stage.now_ms())
+    assert health(face)[0] == "syncing"
     # that changes when the peer is gone
-    stage.engine.sync.forget("12D3")
+    sync.forget("12D3")
+    assert health(face) == ("ok", "")
+
+
+def test_no_claims_of_strangers_make_a_node_look_unwell(stage: Stage, face: LocalFace) -> None:
+    stage.make_block(Actor(GENESIS, 100).sign(Enrol()))
+    sync = stage.engine.sync
+    for number in range(30):
+        sync.note(f"stranger {number}", Status(bytes([number]) * 32, 99, 99, 99))
+    assert health(face) == ("ok", "")
+    sync.next_requests(stage.engine.chain, stage.now_ms())
+    assert sync.is_downloading
     assert health(face) == ("ok", "")
 
 

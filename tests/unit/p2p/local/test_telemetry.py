@@ -113,12 +113,14 @@ def test_lost_lines_of_the_log_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_peers_sent_in_vain_is_counted_and_what_they_are_blamed_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = Counter({Reason.WRONG_STATE_ROOT: 2, Reason.FUTURE_SLOT: 3})
+    refused = Counter({Reason.WRONG_STATE_ROOT: 2, Reason.FUTURE_SLOT: 3, Reason.MALFORMED: 1})
     monkeypatch.setattr("p2p.local.metrics.REFUSED", refused)
+    monkeypatch.setattr("p2p.local.metrics.BLAMED", Counter({Reason.WRONG_STATE_ROOT: 2}))
     seen = {name: count for name, count in metrics(Telemetry()).items() if "reason=" in name}
     assert seen == {
         'goodfaith_p2p_refusals_total{reason="wrong_state_root"}': 2,
         'goodfaith_p2p_refusals_total{reason="future_slot"}': 3,
+        'goodfaith_p2p_refusals_total{reason="malformed"}': 1,
         'goodfaith_penalties_total{reason="wrong_state_root"}': 2,
     }
 
