@@ -27,7 +27,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format", ("ruff", "format", "--check", ".")),
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy",)),
-    ("histories", ("scripts.simulate", "--seeds", "0..150")),
+    # The first of those that a long run takes by the thousand (scripts/docs/testing.md); one in ten writes to files.
+    ("histories", ("scripts.simulate", "--seeds", "0..150", "--slots", "120", "--disk", "mixed")),
     ("registry", ("scripts.histories", "--seeds", "0..400")),
     # Four at a time on two cores: those with real processes mostly wait.  Whoever is done helps the others.
     ("tests", ("pytest", "--numprocesses", "4", "--dist", "worksteal", "-rs")),
