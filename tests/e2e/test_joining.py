@@ -42,8 +42,8 @@ def home(folder: Path, rules: Genesis, number: int, peers: list[str], **settings
 
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[list[RunningNode]]:
-    """Three of four validators, and two hundred members whose enrolments are final."""
-    rules = genesis_of(VALIDATORS, genesis_time_ms=int(time.time() * 1000))
+    """Three of four validators that make a block in each slot, and two hundred members whose enrolments are final."""
+    rules = genesis_of(VALIDATORS, genesis_time_ms=int(time.time() * 1000), heartbeat_slots=1)
     members = [Actor(rules, number).sign(Enrol()) for number in range(100, 300)]
     with ExitStack() as stack:
         nodes: list[RunningNode] = []

@@ -186,12 +186,12 @@ def test_what_is_submitted_is_taken_or_refused_with_a_reason(solo: Path) -> None
 # ------------------------------------------------------------------------------------------------------ deaths
 
 
-def test_twenty_kills_lose_no_acknowledged_block_and_sign_no_slot_twice(solo: Path) -> None:
+def test_ten_kills_lose_no_acknowledged_block_and_sign_no_slot_twice(solo: Path) -> None:
     random = Random(20)
     genesis = genesis_at(solo)
     seen: dict[int, str] = {}
     made: dict[int, str] = {}
-    for life in range(20):
+    for life in range(10):
         with running(solo) as node:
             actors = [Actor(genesis, 1_000 + 100 * life + number) for number in range(6)]
             wanted = len(seen) + random.randint(1, 4)

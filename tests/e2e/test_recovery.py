@@ -26,7 +26,7 @@ from chain.disk.places import tally_of
 from p2p.local.config import HomeConfig
 from p2p.local.home import create_home, peer_id_of
 from scripts.testnet_parts.homes import free_ports
-from tests.support.running import RunningNode, run_to_end, running, wait_for
+from tests.support.running import RunningNode, run_to_end, starting, wait_for
 from tests.support.world import Actor, secret
 
 SLOT_MS = 250
@@ -61,10 +61,12 @@ class Testnet:
         self._numbers = count(1_000)
 
     def start(self, *numbers: int, join: str = "blocks") -> None:
-        """Start these nodes, and wait until they are ready."""
+        """Start these nodes, all at once, and wait until they are ready."""
         for number in numbers:
-            node = running(self.homes[number], "--join", join)
+            node = starting(self.homes[number], "--join", join)
             self.nodes[number] = self._stacks[number].enter_context(node)
+        for number in numbers:
+            self.nodes[number].wait_ready()
 
     def stop(self, *numbers: int, kill: bool = False) -> None:
         """Stop these nodes."""

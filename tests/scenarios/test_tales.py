@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from chain.content.policy import Policy
 from chain.content.policyfile import parse_policy, shipped_policy
 from scripts.histories_parts import policies
 from scripts.registry_parts.policy_page import new_policy
+from scripts.tale.plots import DISPUTES, plots
 from tests.support.rehearsal import Tale
 
 SHIPPED = ("municipal", "marketplace", "suppliers", "licences", "maintainers")
@@ -23,7 +26,11 @@ def told(policy: Policy) -> Tale:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_tale_of_a_policy_that_ships_is_told_whole(name: str) -> None:
-    assert told(shipped_policy(name)).director.skipped == []
+    tale, expected = told(shipped_policy(name)), plots(shipped_policy(name))
+    assert tale.director.skipped == []
+    counts = Counter(event.what for event in tale.director.paper.events)
+    assert counts["filed"] == len(expected)
+    assert counts["objected"] == sum(plot.what in DISPUTES for plot in expected)
 
 
 def test_the_tale_of_a_new_policy_shows_all_that_can_become_of_a_record() -> None:

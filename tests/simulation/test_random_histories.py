@@ -17,7 +17,7 @@ from tests.scenarios.crafting import branch_of, replay, votings
 from tests.support.pool import check_pool
 from tests.support.world import Actor, Host, World
 
-SEEDS = 12
+SEEDS = 6  # beside those of scripts/check.py
 TROUBLED_SLOTS = 150
 PEACEFUL_SLOTS = 60
 MAX_CLOCK_OFFSET_MS = 300

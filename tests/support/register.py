@@ -15,7 +15,9 @@ Everything happens in the block in the making, ``register.draft``; :meth:`Regist
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from itertools import count, repeat
 from typing import Any
@@ -72,6 +74,11 @@ def _document(number: int) -> bytes:
     return sha256(b"document %d" % number).digest()
 
 
+@cache
+def _secret(name: str) -> SecretKey:
+    return SecretKey(sha256(name.encode()).digest())
+
+
 class Person:
     """Somebody with a key, the same in every run; ``keys`` are all it ever had."""
 
@@ -93,7 +100,7 @@ class Person:
 
     def renew(self) -> None:
         """Take a fresh key."""
-        self.secret = SecretKey(sha256(f"{self.name} {len(self.keys)}".encode()).digest())
+        self.secret = _secret(f"{self.name} {len(self.keys)}")
         self.keys.append(self.key)
         _OWNERS[self.key] = self
 
@@ -110,7 +117,18 @@ def altered(policy: Policy, **changes: Any) -> Policy:
     document = policy.to_document()
     for name, value in changes.items():
         document[name] = {**document[name], **value} if isinstance(value, Mapping) else value
-    return read_policy(document)
+    return _policy(json.dumps(document))
+
+
+# Thousands of tests begin with one of a few policies and genesis blocks, which never change.
+@cache
+def _policy(document: str) -> Policy:
+    return read_policy(json.loads(document))
+
+
+@cache
+def _genesis(document: str) -> Genesis:
+    return make_genesis(json.loads(document))
 
 
 def amended(policy: Policy, **changes: Any) -> Policy:
@@ -127,18 +145,20 @@ def with_category(policy: Policy, code: int, **changes: Any) -> list[dict[str, A
 
 def genesis_for(policy: Policy, validators: Sequence[tuple[Person, int]], heartbeat_slots: int = FAR) -> Genesis:
     """A genesis whose slots last one day of the policy, and without an outage until ``heartbeat_slots`` are silent."""
-    return make_genesis(
-        {
-            "format": 1,
-            "name": "test",
-            "genesis_time_ms": 0,
-            "slot_ms": SLOT_MS,
-            "batch": max(8, len(validators)),
-            "heartbeat_slots": heartbeat_slots,
-            "max_expiry_blocks": FAR,
-            "validators": [{"did": did_from_key(person.key), "weight": weight} for person, weight in validators],
-            "policy": altered(policy, day_ms=SLOT_MS).to_document(),
-        }
+    return _genesis(
+        json.dumps(
+            {
+                "format": 1,
+                "name": "test",
+                "genesis_time_ms": 0,
+                "slot_ms": SLOT_MS,
+                "batch": max(8, len(validators)),
+                "heartbeat_slots": heartbeat_slots,
+                "max_expiry_blocks": FAR,
+                "validators": [{"did": did_from_key(person.key), "weight": weight} for person, weight in validators],
+                "policy": {**policy.to_document(), "day_ms": SLOT_MS},
+            }
+        )
     )
 
 

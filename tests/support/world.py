@@ -7,7 +7,9 @@ signature is durable before the block leaves, no slot is signed twice, and what 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
@@ -46,6 +48,7 @@ __all__ = ["FAR", "GENESIS_MS", "Actor", "Host", "Stranger", "World", "genesis_o
 
 GENESIS_MS = 1_000_000
 FAR = 100_000
+MARKETPLACE = shipped_policy("marketplace")
 
 
 def genesis_of(validators: int, **changes: Any) -> Genesis:
@@ -59,9 +62,15 @@ def genesis_of(validators: int, **changes: Any) -> Genesis:
         "heartbeat_slots": 20,
         "max_expiry_blocks": FAR,
         "validators": [{"did": did_from_key(secret(n + 1).public), "weight": 1} for n in range(validators)],
-        "policy": {**shipped_policy("marketplace").to_document(), "quotas": {}},
+        "policy": {**MARKETPLACE.to_document(), "quotas": {}},
     }
-    return make_genesis({**document, **changes})
+    return _made(json.dumps({**document, **changes}))
+
+
+@cache
+def _made(document: str) -> Genesis:
+    """Hundreds of tests begin with the same one; it never changes."""
+    return make_genesis(json.loads(document))
 
 
 class Actor:

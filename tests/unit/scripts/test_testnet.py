@@ -9,12 +9,13 @@ import pytest
 from scripts.registry_parts.policy_page import new_policy
 from scripts.replay import SAMPLE
 from scripts.tale.plots import SHORTEST_SLOTS
-from scripts.testnet import main
+from scripts.testnet import _told, main
 from scripts.testnet_parts.homes import open_testnet
 from scripts.testnet_parts.ratings_load import plan_of
 from scripts.testnet_parts.report import transactions
 from scripts.testnet_parts.shape import TALE, Wanted
 from tests.support.commands import exit_code
+from tests.support.running import ROOT
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
@@ -125,6 +126,18 @@ def test_a_network_of_any_policy_is_founded_with_short_days(tmp_path: Path) -> N
     opened = open_testnet(tmp_path / "net", Wanted(3, None, 300, TALE, str(file)))
     assert (opened.genesis.policy.name, opened.shape.observers, opened.shape.is_story) == ("new", 0, True)
     assert opened.genesis.policy.slots(20, 300) == SHORTEST_SLOTS
+
+
+def test_a_policy_is_told_by_its_name_or_file_as_policy_or_scenario(tmp_path: Path) -> None:
+    file = str(ROOT / "chain" / "policies" / "maintainers.toml")
+    for named in ("maintainers", file):
+        assert _told(None, named, None) == _told(named, None, None) == (TALE, named)
+    by_name, by_file = (
+        open_testnet(tmp_path / str(number), Wanted(3, None, 300, TALE, named))
+        for number, named in enumerate(("maintainers", file))
+    )
+    assert by_name.genesis.policy == by_file.genesis.policy
+    assert by_name.genesis.policy.name == "maintainers"
 
 
 def test_a_home_of_another_policy_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

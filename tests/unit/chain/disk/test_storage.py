@@ -39,7 +39,7 @@ from tests.support.world import Actor, World, genesis_of, secret
 
 FLIPS = 500
 TRUNCATIONS = 40
-KILLS = 20
+KILLS = 10
 TIMEOUT_S = 300  # for children that hang; nothing waits that long otherwise
 
 
@@ -738,7 +738,7 @@ def test_a_reader_in_another_process_sees_whole_commits(history: History, pickle
     assert int(output.split()[0]) >= 1
 
 
-def test_twenty_kills_lose_nothing_that_was_acknowledged(history: History, pickled: Path, tmp_path: Path) -> None:
+def test_ten_kills_lose_nothing_that_was_acknowledged(history: History, pickled: Path, tmp_path: Path) -> None:
     path = tmp_path / DATABASE
     write(path, history, 0).close()
     random = Random(20)
