@@ -104,6 +104,7 @@ touches the disk.  Files import only files above them in this list::
 
   protocol      one node: what it takes from the network, makes of it, and says
     queues        what waits of each actor, and whose next transaction blocks refuse
+    aside         what was promised, and a block rules out that may lose
     mempool       transactions that wait for a block
     trial         whether a transaction may wait, and what the next block would make of it
     credentials   which validator's machine a peer is
@@ -114,6 +115,7 @@ touches the disk.  Files import only files above them in this list::
     events        what happens to an engine, and what it wants done
     heard         attestations that no block carries yet
     rescue        whether a restart may still come, and what it would undo
+    filling       what fills a block
     production    when and what a validator signs
     silence       why a validator signs nothing, and when it will again
     arrivals      announced blocks that wait for their slot or their transactions

@@ -38,7 +38,7 @@ class Headway:
         head = self._chain.head.header
         for block in added.adopted:
             self._mempool.discard(block.transactions, block.header.height)
-        self._mempool.follow(self._chain.ledger.forgotten(len(added.adopted)))
+        self._mempool.follow(self._chain.ledger.forgotten(len(added.adopted)), head.height)
         self._take_back(added.abandoned)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self._mempool.expire(head.height + 1)
@@ -86,11 +86,11 @@ class Headway:
         self._chain.ledger.faults.clear()
 
     def _take_back(self, abandoned: Sequence[Block]) -> None:
-        """What abandoned blocks held waits for others, and what they ruled out may be possible again."""
-        height = self._chain.head.header.height + 1
+        """What abandoned blocks ruled out may be possible again, and what they held waits for others."""
+        if not abandoned:
+            return
+        head_height = self._chain.head.header.height
+        self._mempool.bring_back(head_height + 1)
         for block in reversed(abandoned):
-            self._mempool.restore(block.transactions, height)
-            self._mempool.claim(block.transactions)
-        if abandoned:
-            self._mempool.bring_back(height)
-            self._mempool.follow(self._mempool.actors)  # also those whom an abandoned block forgot
+            self._mempool.restore(block.transactions, head_height + 1)
+        self._mempool.follow(self._mempool.actors, head_height)  # also those whom an abandoned block forgot

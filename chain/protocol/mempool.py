@@ -8,14 +8,14 @@ valid by what stands before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 
 from chain.base.codec import U64_MAX
 from chain.base.errors import Reason, Refused
-from chain.base.newest import Newest
 from chain.content.actions import Consent, Enrol, Recover
 from chain.content.kinds import MAX_TRANSACTION_BYTES
 from chain.content.transactions import VerifiedTransaction
+from chain.protocol.aside import Aside
 from chain.protocol.queues import Queues
 
 # Twenty seconds of the fastest sustained rate that one machine's four validators reach.
@@ -32,8 +32,10 @@ MAX_EARLY_BLOCKS = 32
 MAX_FROM_STRANGERS = MAX_TRANSACTIONS // 2
 # What no block took for so long (a full pool empties in about 20) makes room; its sender can offer it again.
 MAX_AGE_BLOCKS = 256
-# What is set aside until the block that rules it out is final: a few blocks' worth of what conflicts with them.
-MAX_ASIDE = 4_096
+# What this node promised to offer keeps its place though no block takes it: so much of what is early, and so much of
+# those who are held up.  With half a pool of strangers, a quarter is left for all others.
+MAX_PROMISED = MAX_TRANSACTIONS // 8
+MAX_PROMISED_BYTES = MAX_BYTES // 8
 
 NextNonce = Callable[[bytes], int | None]
 
@@ -55,9 +57,9 @@ class Mempool:
         self._taken_at: dict[bytes, int] = {}
         self.arrivals = self.claims = 0
         self._by_id: dict[bytes, VerifiedTransaction] = {}
-        self._queues = Queues()
+        self._queues = Queues(MAX_TRANSACTIONS)
         self._claimed: dict[bytes, int] = {}
-        self._aside: Newest[bytes, tuple[int, VerifiedTransaction, bool]] = Newest(MAX_ASIDE)
+        self._aside = Aside()
         self.bytes = 0
         self._thinned_at = -1
 
@@ -93,7 +95,7 @@ class Mempool:
     @property
     def actors(self) -> list[bytes]:
         """Of whom something waits."""
-        return list(self._queues.by_actor)
+        return self._queues.actors
 
     def get(self, transaction_id: bytes) -> VerifiedTransaction | None:
         """The waiting transaction with this id."""
@@ -101,36 +103,37 @@ class Mempool:
 
     def next_free(self, actor: bytes) -> int:
         """The first nonce of ``actor`` that neither the chain nor this pool has used."""
-        queue = self._queues.by_actor.get(actor)
-        return queue.end if queue is not None else self._next_nonce(actor) or 0
+        end = self._queues.end(actor)
+        return end if end is not None else self._next_nonce(actor) or 0
 
     def of(self, actor: bytes) -> list[VerifiedTransaction]:
         """What waits of one actor, in the order of nonces."""
-        queue = self._queues.by_actor.get(actor)
-        return queue.in_order() if queue is not None else []
+        return self._queues.of(actor)
+
+    def is_held_up(self, actor: bytes) -> bool:
+        """Whether a block refused what this actor wrote next."""
+        return self._queues.is_held_up(actor)
 
     def ahead_of(self, transaction: VerifiedTransaction, limit: int, since: int = 0) -> list[VerifiedTransaction]:
         """What waits of the same actor and has to come first, in the order of nonces, at most ``limit``.
 
         What comes before ``since`` is left out; so is what waits behind a gap, as no block can hold it.
         """
-        queue = self._queues.by_actor.get(transaction.actor)
-        if queue is None:
-            return []
-        nonces = range(max(queue.next, since), min(queue.end, transaction.nonce))
-        return [queue.by_nonce[nonce] for nonce in nonces[:limit]]
+        return self._queues.ready_of(transaction.actor, since, transaction.nonce, limit)
 
     def rival_of(self, transaction: VerifiedTransaction) -> VerifiedTransaction | None:
         """Another transaction of the same actor that waits with the same nonce."""
-        queue = self._queues.by_actor.get(transaction.actor)
-        rival = None if queue is None else queue.by_nonce.get(transaction.nonce)
+        rival = self._queues.get(transaction.actor, transaction.nonce)
         return None if rival is None or rival.id == transaction.id else rival
 
-    def add(self, transaction: VerifiedTransaction, height: int, *, is_back: bool = False) -> None:
+    def add(
+        self, transaction: VerifiedTransaction, height: int, *, is_back: bool = False, is_put_off: bool = False
+    ) -> None:
         """Take a transaction that can enter the block at ``height`` or later.  Raises :class:`Refused`.
 
         One that ``is_back`` from an abandoned block finds twice the room, and may wait for what made its key known:
-        that is back as well.
+        that is back as well.  One that ``is_put_off`` is what the block at ``height`` would refuse: its actor is held
+        up from the beginning.
         """
         if transaction.id in self._by_id:
             raise Refused(Reason.DUPLICATE, "already waiting")
@@ -138,58 +141,69 @@ class Mempool:
             raise Refused(Reason.EXPIRED, f"expired at height {transaction.expiry_height}")
         if transaction.expiry_height > height + self._max_expiry_blocks:
             raise Refused(Reason.EXPIRY_TOO_FAR, f"more than {self._max_expiry_blocks} blocks ahead")
-        next_nonce = self._follow(transaction.actor)
+        next_nonce = self._follow(transaction.actor, height - 1)
         if transaction.nonce < (next_nonce or 0):
             raise Refused(Reason.NONCE_USED, f"nonce {transaction.nonce} where {next_nonce} is next")
         is_first = next_nonce is None and transaction.nonce == 0
         if is_first and not (is_back or isinstance(transaction.action, Enrol | Consent | Recover)):
             raise Refused(Reason.NOT_ENROLLED, "the first transaction of a key is its enrolment")
         self._queues.check(transaction, next_nonce)
-        self._check_room(transaction, height, is_stranger=next_nonce is None, is_back=is_back)
-        self._insert(transaction, height, next_nonce)
-
-    def _check_room(self, transaction: VerifiedTransaction, height: int, *, is_stranger: bool, is_back: bool) -> None:
-        """Refuse what there is too much of; what is early may find room in the place of what is farther."""
         room = 2 if is_back else 1
-        if not is_back and transaction.actor in self._queues.held_up and len(self) >= MAX_TRANSACTIONS // 2:
-            raise Refused(Reason.POOL_FULL, "what this actor sent before enters no block yet; submit again later")
+        if is_put_off or self.is_held_up(transaction.actor):
+            if len(self) >= MAX_TRANSACTIONS // 2 and not is_back:
+                raise Refused(Reason.POOL_FULL, "what this actor wrote next enters no block yet; submit again later")
+        elif next_nonce is None:
+            self._check_strangers(transaction, room)
+        self._check_room(transaction, height, room)
+        self._insert(transaction, height, next_nonce)
+        if is_put_off:
+            self._queues.hold_up((transaction.actor,), height)
+
+    def _check_strangers(self, transaction: VerifiedTransaction, room: int) -> None:
+        """Refuse a stranger's where too many wait."""
+        # What waits for an enrolment that may never come takes no room from those that did.
+        beside = 0 if self._is_next(transaction) else self.early
+        if self.strangers + beside >= room * MAX_FROM_STRANGERS:
+            raise too_many_strangers()
+
+    def _check_room(self, transaction: VerifiedTransaction, height: int, room: int) -> None:
+        """Refuse what there is too much of; what is early may find room in the place of what is farther."""
         is_full = len(self) >= room * MAX_TRANSACTIONS or self.bytes + len(transaction.raw) > room * MAX_BYTES
         if is_full and not (self._is_next(transaction) and self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, f"{len(self)} transactions wait; submit again later")
-        # What waits for an enrolment that may never come takes no room from those that did.
-        beside = 0 if self._is_next(transaction) else self.early
-        if is_stranger and self.strangers + beside >= room * MAX_FROM_STRANGERS:
-            raise too_many_strangers()
         if self.early >= room * MAX_EARLY and not (self._is_next(transaction) or self._thin_out(height)):
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
-        """Take back the transactions of an abandoned block, also into a full pool: they were accepted before."""
+        """Take back the transactions of an abandoned block, also into a full pool: they were accepted before.
+
+        They may enter the block at ``height``, or a later one, and are this node's to offer from now on.
+        """
         for transaction in transactions:
             try:
                 self.add(transaction, height, is_back=True)
             except Refused:
-                self._follow(transaction.actor)
+                self._follow(transaction.actor, height - 1)
+            self.claim((transaction,))
 
     def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """The block at ``height`` holds these: drop them and whatever waited with a nonce that they used.
 
         What was promised of the latter is set aside: that block may lose.
         """
-        if not self._by_id:
-            return
-        actors = set()
+        actors: dict[bytes, None] = {}
         for transaction in transactions:
-            actors.add(transaction.actor)
+            actors[transaction.actor] = None
             self.remove(transaction.id)
         self._queues.release(actors)
-        for actor in actors & self._queues.by_actor.keys():  # of most nothing waits any more
-            self._follow(actor, height)
-
-    def follow(self, actors: Iterable[bytes]) -> None:
-        """The chain itself took the accounts of these, or gave them back."""
         for actor in actors:
-            self._follow(actor)
+            if actor in self._queues:  # of most nothing waits any more
+                self._follow(actor, height)
+
+    def follow(self, actors: Iterable[bytes], height: int) -> None:
+        """The chain itself took the accounts of these, or gave them back; its head is at ``height``."""
+        for actor in actors:
+            self._follow(actor, height)
 
     def expire(self, height: int) -> None:
         """Drop what cannot enter a block at ``height`` or later, and what no block took for very long."""
@@ -210,28 +224,29 @@ class Mempool:
             self._forget(transaction)
 
     def set_aside(self, transaction: VerifiedTransaction, height: int) -> None:
-        """Drop what waits and no block after the one at ``height`` can hold; it comes back where that block loses."""
-        if transaction.id not in self._by_id:
-            return
-        self._keep_aside(transaction, height)
-        self._queues.release((transaction.actor,))
+        """Drop what waits and the block at ``height`` ruled out; what was promised of it comes back where that loses.
+
+        Its actor stays held up: what it sends in its place is as likely as not of the same kind.
+        """
+        if transaction.id in self._claimed:
+            self._aside.put(transaction, height)
         self.remove(transaction.id)
 
     def bring_back(self, height: int) -> None:
-        """Blocks were abandoned: what they ruled out may enter the one at ``height``, or a later one."""
-        aside = list(self._aside.values())
-        self._aside.clear()
-        for _, transaction, is_claimed in aside:
-            self.restore((transaction,), height)
-            if transaction.nonce < (self._next_nonce(transaction.actor) or 0):  # used on this branch as well
-                self._aside[transaction.id] = height - 1, transaction, is_claimed
-            elif is_claimed:
-                self.claim((transaction,))
+        """Blocks were abandoned: what they ruled out may enter the one at ``height``, or a later one.
+
+        Before :meth:`restore`, so that what was promised here comes before what took its nonce there.
+        """
+        for transaction in self._aside.take():
+            try:
+                self.add(transaction, height, is_back=True)
+            except Refused:  # it waits already, or this branch rules it out as well
+                self._aside.put(transaction, height - 1)
+            self.claim((transaction,))
 
     def forget_aside(self, final_height: int) -> None:
         """What blocks up to here ruled out is out for good."""
-        for key in [key for key, item in self._aside.items() if item[0] <= final_height]:
-            del self._aside[key]
+        self._aside.forget(final_height)
 
     @property
     def is_full(self) -> bool:
@@ -247,10 +262,8 @@ class Mempool:
         self._queues.hold_up(actors, height)
 
     def clear_held_up(self) -> None:
-        """What waits of those who are held up leaves, but for what is this node's to offer."""
-        for transaction in self._queues.of_held_up():
-            if transaction.id not in self._claimed:
-                self.remove(transaction.id)
+        """What waits of those who are held up leaves, but for what was promised, if that is not too much."""
+        self._keep(self._queues.of_held_up(), 0)
 
     def claim(self, transactions: Iterable[VerifiedTransaction]) -> None:
         """Those of these that wait here are this node's to offer again, until a block holds them."""
@@ -266,42 +279,15 @@ class Mempool:
     def overdue(self, claims: int, limit: int) -> tuple[VerifiedTransaction, ...]:
         """The same of the first so many :attr:`claims`, but for what is early or held up: a block could hold it."""
         oldest = (self._by_id[key] for key, number in self._claimed.items() if number <= claims)
-        able = (item for item in oldest if not (self._queues.is_early(item) or item.actor in self._queues.held_up))
+        able = (item for item in oldest if not (self._queues.is_early(item) or self.is_held_up(item.actor)))
         return tuple(islice(able, limit))
 
     def candidates(self) -> Iterator[VerifiedTransaction]:
         """What a block may hold: in order of arrival, but each actor's in order of its nonces without a gap.
 
-        What waits of those who are held up comes last.
+        What waits of those who are held up comes last, first of those who were tried the longest ago.
         """
-        held_up = self._queues.held_up
-        if not held_up:
-            return self._in_turn(list(self))
-        first: list[VerifiedTransaction] = []
-        last: list[VerifiedTransaction] = []
-        for transaction in self:
-            (last if transaction.actor in held_up else first).append(transaction)
-        return chain(self._in_turn(first), self._in_turn(last))
-
-    def _in_turn(self, transactions: list[VerifiedTransaction]) -> Iterator[VerifiedTransaction]:
-        """The same of some actors: all that waits of them, in order of arrival."""
-        cursor: dict[bytes, int] = {}
-        skipped: set[bytes] = set()
-        for transaction in transactions:
-            actor = transaction.actor
-            nonce = cursor.get(actor)
-            if nonce is None:
-                nonce = self._next_nonce(actor) or 0
-            if transaction.nonce == nonce:
-                yield transaction
-                nonce += 1
-                queue = self._queues.by_actor[actor].by_nonce
-                while (follower := queue.get(nonce)) is not None and follower.id in skipped:
-                    yield follower
-                    nonce += 1
-            else:
-                skipped.add(transaction.id)
-            cursor[actor] = nonce
+        return self._queues.in_turn(list(self))
 
     def _insert(self, transaction: VerifiedTransaction, height: int, next_nonce: int | None) -> None:
         self.arrivals += 1
@@ -315,26 +301,46 @@ class Mempool:
         return transaction.nonce == self.next_free(transaction.actor)
 
     def _thin_out(self, height: int) -> bool:
-        """Of what is early and is not this node's to offer, the farther half leaves, if any; once a block."""
+        """Of what is early the farther half leaves, but for what was promised, if that is not too much; once a block.
+
+        Whether any left.
+        """
         if self._thinned_at == height:
             return False
         self._thinned_at = height
-        early = [item for item in self._queues.by_distance() if item.id not in self._claimed]
-        for transaction in early[len(early) // 2 :]:
-            self.remove(transaction.id)
-        return bool(early)
+        early = self._queues.early_ones()
+        return self._keep(early, sum(item.id not in self._claimed for item in early) // 2)
 
-    def _follow(self, actor: bytes, height: int | None = None) -> int | None:
+    def _keep(self, waiting: Iterable[VerifiedTransaction], others: int) -> bool:
+        """Of these, the nearest to their turn first, keep what was promised, and so many others.
+
+        What was promised beyond :data:`MAX_PROMISED` leaves as well: else whoever has a client's way to this node could
+        fill it with what no block takes.  Whether any left.
+        """
+        gone: list[bytes] = []
+        promised = size = 0
+        for transaction in waiting:
+            if transaction.id in self._claimed:
+                promised += 1
+                size += len(transaction.raw)
+                leaves = promised > MAX_PROMISED or size > MAX_PROMISED_BYTES
+            else:
+                others -= 1
+                leaves = others < 0
+            if leaves:
+                gone.append(transaction.id)
+        for key in gone:
+            self.remove(key)
+        return bool(gone)
+
+    def _follow(self, actor: bytes, height: int) -> int | None:
         """Let what waits of an actor follow the head, the block at ``height``; returns its next nonce there."""
         next_nonce = self._next_nonce(actor)
         for used in self._queues.follow(actor, next_nonce):
-            if height is not None and used.id in self._claimed:
-                self._keep_aside(used, height)
+            if used.id in self._claimed:
+                self._aside.put(used, height)
             self._forget(used)
         return next_nonce
-
-    def _keep_aside(self, transaction: VerifiedTransaction, height: int) -> None:
-        self._aside[transaction.id] = height, transaction, transaction.id in self._claimed
 
     def _forget(self, transaction: VerifiedTransaction) -> None:
         """What has left its queue is here no longer."""

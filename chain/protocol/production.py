@@ -9,11 +9,11 @@ Source: protocol 2.3, 2.5 and 3.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from chain.base.errors import Disposition, Reason, Refused
+from chain.base.errors import Refused
 from chain.base.keys import SecretKey
 from chain.base.merkle import merkle_root
 from chain.branches.blockchain import Blockchain
@@ -27,16 +27,16 @@ from chain.consensus.restart import Restart, restarted
 from chain.consensus.statements import NO_TAG
 from chain.consensus.votes import Votes
 from chain.content.actions import Evidence
-from chain.content.blocks import MAX_BLOCK_TRANSACTIONS, MAX_BODY_BYTES, Block, join
+from chain.content.blocks import MAX_BLOCK_TRANSACTIONS, Block, join
 from chain.content.genesis import Genesis
 from chain.content.transactions import VerifiedTransaction, sign_transaction
 from chain.protocol.events import SigningState
+from chain.protocol.filling import fill
 from chain.protocol.heard import Heard
 from chain.protocol.mempool import Mempool
 from chain.protocol.rescue import may_come
 from chain.register import registry
 from chain.register.draft import Changes, Draft
-from chain.register.quotas import is_stranger, stranger_room
 
 # Transactions that are not final are in memory, with the way back: about 2 kB each, 400 MB.
 MAX_OPEN_TRANSACTIONS = 200_000
@@ -308,7 +308,7 @@ class Producer:
             return None
         draft = chain.ledger.draft(slot, votes.electorate)
         limit = min(most, block_limit(chain.ledger.transactions_above(chain.finalized.height)))
-        included, refused, hopeless = _fill(draft, self._candidates(draft, mempool, accusations), limit)
+        included, refused, hopeless = fill(draft, self._candidates(draft, mempool, accusations), limit)
         mempool.hold_up(refused, draft.height)
         if not included and not may_be_empty:
             return None
@@ -389,39 +389,3 @@ def block_limit(open_transactions: int) -> int:
     """
     room = max(0, MAX_OPEN_TRANSACTIONS - open_transactions)
     return min(MAX_BLOCK_TRANSACTIONS, room // ROOM_SHARE)
-
-
-def _fill(
-    draft: Draft, candidates: Iterable[VerifiedTransaction], limit: int
-) -> tuple[list[VerifiedTransaction], list[bytes], list[VerifiedTransaction]]:
-    """Try candidates in order until the block is full: those that entered, who had one refused, those that never can.
-
-    Whoever had one refused has nothing more to try, and of those no more are tried than fill a block, half of them
-    strangers at most, whose keys cost nothing.
-    Strangers take their share of this block, not of the largest that there can be.
-    """
-    included: list[VerifiedTransaction] = []
-    refused: dict[bytes, None] = {}
-    strangers = 0
-    hopeless: list[VerifiedTransaction] = []
-    size, room = 0, stranger_room(draft.policy, limit)
-    for transaction in candidates:
-        is_full = len(included) == limit or size + len(transaction.raw) > MAX_BODY_BYTES
-        if is_full or len(refused) == MAX_BLOCK_TRANSACTIONS:
-            break
-        if transaction.actor in refused or (draft.strangers >= room and is_stranger(transaction.action)):
-            continue
-        if strangers == MAX_BLOCK_TRANSACTIONS // 2 and draft.account(transaction.actor) is None:
-            continue
-        try:
-            registry.apply(draft, transaction)
-        except Refused as refusal:
-            if refusal.reason is not Reason.NONCE_GAP:
-                refused[transaction.actor] = None
-                strangers += draft.account(transaction.actor) is None
-            if refusal.reason.disposition is not Disposition.LATER:
-                hopeless.append(transaction)
-            continue
-        included.append(transaction)
-        size += len(transaction.raw)
-    return included, list(refused), hopeless

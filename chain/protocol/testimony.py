@@ -83,7 +83,7 @@ class Testimony:
         outcomes = try_out(self._chain, self._mempool, waiting, 0) if waiting else ()
         for transaction, refusal in zip(waiting, outcomes, strict=True):
             if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
-                self._mempool.remove(transaction.id)
+                self._mempool.set_aside(transaction, self._chain.head.header.height)
 
     def _lose_signing(self, producer: Producer) -> None:
         self._out.signing, self._out.is_signing_lost = None, True

@@ -133,21 +133,20 @@ def screen(chain: Blockchain, *, takes_strangers: bool = True) -> Callable[[Tran
 
 def _taking(chain: Blockchain, mempool: Mempool) -> Take:
     """What lets one transaction after another wait, as the head sees it."""
-    head = chain.head.header
-    draft = chain.ledger.blank_draft(head.slot)
+    height = chain.head.header.height + 1
+    draft = chain.ledger.blank_draft(chain.head.header.slot)
 
     def take(transaction: VerifiedTransaction) -> Refused | None:
         try:
             registry.check_action(draft.policy, transaction)
             registry.check_standing(draft, transaction)
-            if draft.account(transaction.actor) is None and transaction.nonce == 0:
-                _check_first(chain, transaction)
+            is_put_off = _is_first(draft, transaction) and _is_put_off(chain, transaction)
             try:
-                mempool.add(transaction, head.height + 1)
+                mempool.add(transaction, height, is_put_off=is_put_off)
             except Refused as refusal:
                 if refusal.reason is not Reason.NONCE_TAKEN or not _makes_room(chain, mempool, transaction):
                     raise
-                mempool.add(transaction, head.height + 1)
+                mempool.add(transaction, height, is_put_off=is_put_off)
         except Refused as refusal:
             return refusal
         return None
@@ -155,14 +154,20 @@ def _taking(chain: Blockchain, mempool: Mempool) -> Take:
     return take
 
 
-def _check_first(chain: Blockchain, transaction: VerifiedTransaction) -> None:
-    """Whether the first word of a key can enter a block: keys cost nothing, so that none waits that no block takes.
+def _is_first(draft: Draft, transaction: VerifiedTransaction) -> bool:
+    """Whether this is the first word of a key: it costs nothing, so whoever lets it wait tries it."""
+    return transaction.nonce == 0 and draft.account(transaction.actor) is None
 
-    Raises :class:`Refused` but for what time may change.
+
+def _is_put_off(chain: Blockchain, transaction: VerifiedTransaction) -> bool:
+    """Whether the first word of a key waits for its time, as an enrolment under a policy that is announced does.
+
+    It takes nobody's room meanwhile.  Raises :class:`Refused` for what time does not change.
     """
     refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), transaction)
     if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
         raise refusal
+    return refusal is not None
 
 
 def _next_block(chain: Blockchain, slot: int) -> Draft:
@@ -170,10 +175,12 @@ def _next_block(chain: Blockchain, slot: int) -> Draft:
 
 
 def _is_worth_a_trial(draft: Draft, transaction: VerifiedTransaction) -> bool:
-    """Whether it may be refused for good, as far as that takes a trial to see.
+    """Whether it may be refused for good, as far as that takes a trial to see, and another one than everybody's has.
 
     Of what is submitted most are ratings, and only those with receipts may, or those of oneself by another key.
     """
+    if _is_first(draft, transaction):
+        return False
     match transaction.action:
         case Rate(subject=subject) if not draft.policy.raters.counting:
             return draft.identity(subject) == draft.identity(transaction.actor)
@@ -207,5 +214,5 @@ def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransa
     refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), rival)
     if refusal is None or refusal.reason.disposition is Disposition.LATER:
         return False
-    mempool.remove(rival.id)
+    mempool.set_aside(rival, chain.head.header.height)
     return True

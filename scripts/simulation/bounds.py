@@ -6,6 +6,7 @@ and those of the database.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from chain.branches import blocktree
@@ -66,7 +67,8 @@ def _pooled(engine: Engine) -> Iterator[Measure]:
     # Twice, because what a reorg abandons comes back into a full pool, too.
     yield "transactions in the pool", len(pool), 2 * mempool.MAX_TRANSACTIONS
     yield "bytes in the pool", pool.bytes, 2 * mempool.MAX_BYTES
-    yield "transactions of one actor", max(map(len, pool._queues.by_actor.values()), default=0), queues.MAX_PER_ACTOR
+    most = max(Counter(transaction.actor for transaction in pool).values(), default=0)
+    yield "transactions of one actor", most, queues.MAX_PER_ACTOR
     yield "transactions of strangers", pool.strangers, mempool.MAX_FROM_STRANGERS
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)

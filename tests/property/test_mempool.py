@@ -103,18 +103,18 @@ class PoolMachine(RuleBasedStateMachine):
     def a_block_refuses(self, actors: list[int]) -> None:
         held_up = {ACTORS[actor].public for actor in actors}
         self.pool.hold_up(held_up, self.next_height)
-        assert held_up <= self.pool._queues.held_up.keys()
-        order = [item.actor in self.pool._queues.held_up for item in self.pool.candidates()]
+        assert all(self.pool.is_held_up(actor) for actor in held_up)
+        order = [self.pool.is_held_up(item.actor) for item in self.pool.candidates()]
         assert order == sorted(order)
 
     @rule()
     def a_full_pool_is_cleared(self) -> None:
         waiting = list(self.pool)
+        held_up = {item.actor for item in waiting if self.pool.is_held_up(item.actor)}
         self.pool.clear_held_up()
-        gone = [item for item in waiting if item.id not in self.pool]
-        assert all(item.actor in self.pool._queues.held_up for item in gone)
-        left = {item.actor for item in self.pool if item.id not in self.pool._claimed}
-        assert not left & self.pool._queues.held_up.keys()
+        assert {item.actor for item in waiting if item.id not in self.pool} <= held_up
+        promised = self.pool.claimed(len(waiting))
+        assert not any(self.pool.is_held_up(item.actor) for item in self.pool if item not in promised)
 
     @rule()
     def expire(self) -> None:

@@ -70,11 +70,11 @@ def test_what_waits_of_a_key_that_the_chain_forgets_is_not_ready(pool: Pool) -> 
     pool.take(*rates(ann, 2))
     assert (pool.ready, pool.early) == (2, 0)
     del pool.members[ann.key]
-    pool.follow([ann.key])
+    pool.follow([ann.key], HEIGHT)
     assert (pool.ready, pool.early, pool.order()) == (0, 2, [])
     # The block that forgot it lost.
     pool.members[ann.key] = 3
-    pool.follow(pool.actors)
+    pool.follow(pool.actors, HEIGHT)
     assert pool.ready == len(pool.order()) == 2
 
 
@@ -180,16 +180,18 @@ def test_who_is_held_up_comes_last(pool: Pool) -> None:
     ann, bob, eve = (rates(member(pool, number), 2) for number in (1, 2, 3))
     pool.take(ann[1], bob[0], ann[0], eve[0], bob[1])
     pool.hold_up([ann[0].actor, bob[0].actor], HEIGHT)
-    assert pool.order() == [eve[0], bob[0], ann[0], ann[1], bob[1]]
-    # until something of theirs enters a block, or never can, or some blocks have passed
+    assert pool.order() == [eve[0], *ann, *bob]
+    # until something of theirs enters a block, or some blocks have passed
     pool.members[ann[0].actor] = 2
     pool.discard([ann[0]], HEIGHT)
-    assert pool.order() == [ann[1], eve[0], bob[0], bob[1]]
+    assert pool.order() == [ann[1], eve[0], *bob]
     pool.hold_up([ann[1].actor], HEIGHT)
     pool.expire(HEIGHT + MAX_HELD_UP_BLOCKS)
-    assert pool.order() == [eve[0], ann[1], bob[0], bob[1]]
+    assert pool.order() == [eve[0], *bob, ann[1]]
+    # also where it never can, so that another of the same kind in its place comes last as well
     pool.set_aside(ann[1], HEIGHT)
     pool.take(ann[1])
+    assert pool.order() == [eve[0], *bob, ann[1]]
     pool.expire(HEIGHT + MAX_HELD_UP_BLOCKS + 1)
     assert pool.order() == [bob[0], eve[0], bob[1], ann[1]]
 
@@ -212,10 +214,43 @@ def test_what_is_held_up_gives_way_and_does_not_fill_the_pool_again(
     assert pool.refusal(eve[3]) is Reason.POOL_FULL
     # and where there is room ann has some as well, and what blocks held that were abandoned comes back
     pool.restore([ann[1]], HEIGHT)
+    assert pool.claimed(9) == (ann[2], ann[1]), "which is to be offered by all who had it"
     for transaction in (*bob[:2], *eve[:3]):
         pool.remove(transaction.id)
     pool.take(ann[0])
     assert (pool.order(), pool.expected) == (ann[:3], 0)
+
+
+def test_what_was_promised_and_no_block_takes_does_not_fill_the_pool(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a pool that somebody filled by the way of clients, where another was promised something as well
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 12)
+    monkeypatch.setattr(mempool, "MAX_PROMISED", 4)
+    bob, ann = (rates(member(pool, number), 1) for number in (1, 2))
+    eve = [rates(member(pool, number), 5) for number in (3, 4)]
+    pool.take(*eve[0], *eve[1], *ann, *bob)
+    pool.claim((*eve[0], *eve[1], *ann))
+    # when blocks refuse all but bob's
+    pool.hold_up([each[0].actor for each in (*eve, ann)], HEIGHT)
+    pool.clear_held_up()
+    # then there is room, and those stay that are the nearest to their turn
+    assert list(pool) == [*eve[0][:2], eve[1][0], *ann, *bob]
+    monkeypatch.setattr(mempool, "MAX_PROMISED_BYTES", len(ann[0].raw))
+    pool.clear_held_up()
+    assert len(pool) == 2, "few that are large fill it as well"
+
+
+def test_what_was_promised_and_is_early_does_not_keep_out_what_is_nearer(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY", 5)
+    monkeypatch.setattr(mempool, "MAX_PROMISED", 3)
+    eve, near = rates(member(pool, 1), 9)[4:], rates(member(pool, 2), 2)[1]
+    pool.take(*eve)
+    pool.claim(eve)
+    pool.take(near)
+    assert list(pool) == [*eve[:3], near]
 
 
 def test_in_a_full_pool_what_is_early_gives_way_to_what_is_next(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,10 +455,9 @@ def test_what_a_block_ruled_out_comes_back_where_that_block_loses() -> None:
     assert not len(pool)
     pool.forget_aside(6)
     pool.bring_back(7)
-    assert set(pool) == {mine, others}
+    assert list(pool) == [mine], "the other is for that node to offer again which promised it"
     assert pool.claimed(9) == (mine,), "it is offered again as before"
-    for transaction in (mine, others):
-        pool.set_aside(transaction, 7)
+    pool.set_aside(mine, 7)
     pool.forget_aside(7)
     pool.bring_back(8)
     assert not len(pool), "what ruled it out is final"
@@ -452,12 +486,88 @@ def test_what_was_promised_comes_back_where_another_of_its_nonce_stood_in_a_bloc
     assert list(pool) == list(pool.claimed(9)) == [promised]
 
 
-def test_only_so_much_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chain.protocol.mempool.MAX_ASIDE", 2)
-    pool = Mempool(lambda _: 0)
-    three = [Actor(GENESIS, number).sign(Rate(bytes(32), 1, 1)) for number in range(1, 4)]
-    for transaction in three:
-        pool.add(transaction, 1)
-        pool.set_aside(transaction, 7)
-    pool.bring_back(7)
-    assert list(pool) == three[1:]
+def test_what_was_promised_comes_before_what_took_its_nonce_in_a_block_that_loses(pool: Pool) -> None:
+    ann = member(pool, 1)
+    promised = rates(ann, 1)[0]
+    ann.nonce = 1
+    rival = ann.sign(Rate(bytes(32), 1, 5))
+    pool.take(promised)
+    pool.claim((promised,))
+    for _ in range(3):  # there and back
+        pool.members[ann.key] = 2
+        pool.discard([rival], HEIGHT)
+        assert not len(pool)
+        pool.members[ann.key] = 1
+        pool.bring_back(HEIGHT)
+        pool.restore([rival], HEIGHT)
+        assert list(pool) == list(pool.claimed(9)) == [promised]
+
+
+def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
+    # given what was promised and ruled out, and another of its nonce, which its actor sent meanwhile
+    ann = member(pool, 1)
+    promised = rates(ann, 1)[0]
+    ann.nonce = 1
+    other = ann.sign(Rate(bytes(32), 1, 5))
+    pool.take(promised)
+    pool.claim((promised,))
+    pool.set_aside(promised, HEIGHT)
+    pool.take(other)
+    pool.bring_back(HEIGHT + 1)
+    assert list(pool) == [other]
+    # when that is gone, then the next branch that wins has it again
+    pool.remove(other.id)
+    pool.bring_back(HEIGHT + 1)
+    assert list(pool) == list(pool.claimed(9)) == [promised]
+
+
+def test_what_waits_again_before_it_is_brought_back_is_promised_all_the_same(pool: Pool) -> None:
+    (promised,) = rates(member(pool, 1), 1)
+    pool.take(promised)
+    pool.claim((promised,))
+    pool.set_aside(promised, HEIGHT)
+    pool.take(promised)
+    assert pool.claimed(9) == ()
+    pool.bring_back(HEIGHT + 1)
+    assert list(pool) == list(pool.claimed(9)) == [promised]
+
+
+def test_what_was_promised_to_a_key_that_the_chain_remembers_again_is_set_aside(pool: Pool) -> None:
+    # given a key that the chain forgot, and that enrols again
+    ann = Actor(GENESIS, 1)
+    enrol = ann.sign(Enrol())
+    pool.take(enrol)
+    pool.claim((enrol,))
+    # when a branch wins on which it was not forgotten, and then one on which it was
+    pool.members[ann.key] = 3
+    pool.follow(pool.actors, HEIGHT)
+    assert not len(pool)
+    del pool.members[ann.key]
+    pool.bring_back(HEIGHT + 1)
+    assert list(pool) == [enrol]
+
+
+def test_who_is_held_up_is_released_by_a_block_also_where_nothing_waits(pool: Pool) -> None:
+    (one, two) = rates(member(pool, 1), 2)
+    pool.hold_up([one.actor], HEIGHT)
+    pool.members[one.actor] = 2
+    pool.discard([one], HEIGHT)
+    pool.take(two)
+    assert pool.expected == 1
+
+
+def test_what_is_put_off_comes_last_and_takes_no_room_from_strangers(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mempool, "MAX_FROM_STRANGERS", 1)
+    monkeypatch.setattr(mempool, "MAX_TRANSACTIONS", 6)
+    early = [Actor(GENESIS, number).sign(Enrol()) for number in range(1, 5)]
+    for transaction in early[:2]:
+        pool.add(transaction, HEIGHT, is_put_off=True)
+    newcomer = Actor(GENESIS, 9).sign(Enrol())
+    pool.take(newcomer)
+    assert (pool.strangers, pool.order()) == (1, [newcomer, *early[:2]])
+    # and fills no more than half of the pool
+    with pytest.raises(Refused, match="enters no block yet"):
+        pool.add(early[2], HEIGHT, is_put_off=True)
+    assert not pool.is_held_up(early[2].actor)

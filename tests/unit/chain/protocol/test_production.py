@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -16,7 +16,7 @@ from chain.consensus.statements import NO_TAG, contradicting
 from chain.content.actions import Enrol, Evidence, Lost, NameGuardians, Rate
 from chain.content.blocks import Block
 from chain.content.transactions import Transaction
-from chain.protocol import production
+from chain.protocol import filling, production
 from chain.protocol.events import SigningState
 from chain.protocol.heard import Heard
 from chain.protocol.mempool import Mempool
@@ -67,7 +67,7 @@ def test_an_accusation_that_does_not_count_keeps_no_other_from_the_block() -> No
 
 def test_keys_that_cost_nothing_keep_no_member_out_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     # given more strangers whom a block refuses than it tries, and a member who comes after them
-    monkeypatch.setattr(production, "MAX_BLOCK_TRANSACTIONS", 8)
+    monkeypatch.setattr(filling, "MAX_BLOCK_TRANSACTIONS", 8)
     chain, forge, ann = Blockchain(GENESIS), Forge(GENESIS), Actor(GENESIS, 60)
     chain.add(forge.block(None, [ann.sign(Enrol())], slot=4), arrived_in_slot=True)
     waiting = pool(chain)
@@ -148,7 +148,7 @@ def test_a_refused_transaction_is_tried_once_and_none_after_it(monkeypatch: pyte
         tried.append(transaction)
         registry.apply(draft, transaction)
 
-    monkeypatch.setattr(production, "registry", SimpleNamespace(apply=apply))
+    monkeypatch.setattr(filling, "registry", SimpleNamespace(apply=apply))
     assert make(producer(), chain, waiting, 1).block.transactions == (enrol,)
     assert tried == [enrol, ratings[0]]
 
@@ -162,7 +162,7 @@ def test_what_is_refused_does_not_keep_others_out_for_longer_than_a_block(monkey
     newcomer = Actor(GENESIS, 60).sign(Enrol())
     for transaction in (*(actor.sign(Rate(BOB.public, 1, 1)) for actor in crowd), newcomer):
         waiting.add(transaction, 2)
-    monkeypatch.setattr(production, "MAX_BLOCK_TRANSACTIONS", 3)
+    monkeypatch.setattr(filling, "MAX_BLOCK_TRANSACTIONS", 3)
 
     # then the next block of this maker goes on with what was not tried, whether or not there is a first
     maker = producer(SigningState(slot=1, mhg=1, last_height=1))
@@ -172,15 +172,41 @@ def test_what_is_refused_does_not_keep_others_out_for_longer_than_a_block(monkey
     assert made.block.transactions == (newcomer,)
 
 
-@pytest.mark.parametrize("bound", ["MAX_BLOCK_TRANSACTIONS", "MAX_BODY_BYTES"])
-def test_a_block_keeps_its_bounds(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_refused_for_good_comes_last_with_what_it_sends_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a crowd whose members rate themselves, and do so again once that was dropped
+    crowd, ann = [Actor(GENESIS, number) for number in range(50, 54)], Actor(GENESIS, 60)
+    forge = Forge(GENESIS)
+    chain = blockchain(GENESIS, [forge.block(None, [actor.sign(Enrol()) for actor in (*crowd, ann)])])
+    waiting, maker = pool(chain), producer(SigningState(slot=1, mhg=1, last_height=1))
+    for actor in crowd:
+        waiting.add(actor.sign(Rate(actor.key, 1, 1)), 2)
+    made = make(maker, chain, waiting, 5)
+    chain.adopt(made.block, made.changes, made.votes)
+    assert len(made.hopeless) == 4
+    for transaction in made.hopeless:
+        waiting.set_aside(transaction, 2)
+    for actor in crowd:
+        actor.nonce -= 1
+        waiting.add(actor.sign(Rate(actor.key, 1, 2)), 3)
+    # when a block has time for no more than what they wrote, and somebody else writes something as well
+    names = ann.sign(NameGuardians(bytes(32)))
+    waiting.add(names, 3)
+    monkeypatch.setattr(filling, "MAX_BLOCK_TRANSACTIONS", 4)
+    # then that is tried first
+    assert make(maker, chain, waiting, 9).block.transactions == (names,)
+
+
+@pytest.mark.parametrize(
+    ("where", "bound"), [(production, "MAX_BLOCK_TRANSACTIONS"), (filling, "MAX_BODY_BYTES")], ids=["count", "bytes"]
+)
+def test_a_block_keeps_its_bounds(where: ModuleType, bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     chain = Blockchain(GENESIS)
     waiting = pool(chain)
     body = [Actor(GENESIS, number).sign(Enrol()) for number in range(50, 55)]
     for transaction in body:
         waiting.add(transaction, 1)
     limit = 3 if bound == "MAX_BLOCK_TRANSACTIONS" else sum(len(item.raw) for item in body[:3])
-    monkeypatch.setattr(production, bound, limit)
+    monkeypatch.setattr(where, bound, limit)
     assert make(producer(), chain, waiting, 1).block.transactions == tuple(body[:3])
 
 

@@ -12,11 +12,11 @@ from chain.consensus.electorate import Electorate
 from chain.content.actions import RECOVER, Approve, Enrol, Rate, Recover, Rotate
 from chain.content.consents import sign_recovery, sign_rotation
 from chain.content.identities import commitment_of
-from chain.content.transactions import VerifiedTransaction, sign_transaction
+from chain.content.transactions import Transaction, VerifiedTransaction, sign_transaction
 from chain.protocol import trial
 from chain.protocol.mempool import Mempool
 from chain.protocol.trial import Desk, take_in, try_out
-from chain.register import quotas
+from chain.register import quotas, registry
 from chain.register.draft import Draft
 from tests.support.forge import Forge
 from tests.support.guardians import SALT
@@ -161,6 +161,39 @@ def test_where_too_many_keys_wait_those_give_way_that_no_block_would_take(bench:
     assert list(bench.mempool.candidates()) == [newcomer, *words[1:]]
 
 
+def test_keys_that_consent_to_a_policy_to_come_wait_and_crowd_nobody_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a policy that is announced
+    in_force = bench.chain.ledger.view().rules
+    announced = in_force._replace(next_version=in_force.version + 1, next_slot=1_000)
+    monkeypatch.setattr(Draft, "rules", announced)
+    early = [Actor(GENESIS, 101 + number).sign(Enrol(policy_version=announced.next_version)) for number in range(3)]
+    newcomer = Actor(GENESIS, 120).sign(Enrol(policy_version=announced.version))
+    # when keys enrol under it, by either door
+    assert take_in(bench.chain, bench.mempool, early[:2]) == [None, None]
+    assert submitted(bench, early[2], newcomer) == [None, None]
+    # then they wait, and no newcomer has less room
+    assert bench.mempool.strangers == 1
+    assert list(bench.mempool.candidates()) == [newcomer, *early]
+
+
+@pytest.mark.parametrize("is_submitted", [False, True])
+def test_the_first_word_of_a_key_is_tried_once(
+    bench: Bench, ann: Actor, monkeypatch: pytest.MonkeyPatch, *, is_submitted: bool
+) -> None:
+    tried, real = list[Transaction](), registry.apply
+
+    def apply(draft: Draft, transaction: Transaction) -> None:
+        tried.append(transaction)
+        real(draft, transaction)
+
+    monkeypatch.setattr(registry, "apply", apply)
+    joins = ann.sign(Enrol())
+    assert submitted(bench, joins) == [None] if is_submitted else take_in(bench.chain, bench.mempool, [joins]) == [None]
+    assert tried == [joins]
+
+
 def test_a_crowd_that_does_not_fit_one_block_is_not_held_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quotas, "MAX_BLOCK_TRANSACTIONS", 1)
     joins = [Actor(GENESIS, 101 + number).sign(Enrol()) for number in range(3)]
@@ -181,7 +214,12 @@ def test_what_can_no_longer_pass_gives_way_to_its_actors_next_word(bench: Bench,
     block = Forge(GENESIS).block(None, [joins])
     bench.chain.add(block, arrived_in_slot=True)
     bench.mempool.add(stuck, 2)
+    bench.mempool.claim((stuck,))
     assert submitted(bench, other) == [None]
     assert list(bench.mempool) == [other]
     later = sign_transaction(ann.secret, GENESIS.id, stuck.nonce, FAR, Rate(secret(78).public, 1, 5))
     assert submitted(bench, later) == [Reason.NONCE_TAKEN], "what may still pass keeps its place"
+    # and where the head loses that made it so, what was promised has not been lost
+    bench.mempool.remove(other.id)
+    bench.mempool.bring_back(2)
+    assert list(bench.mempool) == [stuck]

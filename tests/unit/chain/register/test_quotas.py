@@ -34,7 +34,7 @@ from chain.content.actions import (
 )
 from chain.content.language import NO_LIMIT
 from chain.content.proposals import AddValidator, Revoke
-from chain.protocol import production
+from chain.protocol.filling import fill
 from chain.register import quotas
 from chain.register.entries import Tally
 from chain.register.statekeys import tally_key
@@ -209,7 +209,7 @@ def test_a_leader_gives_strangers_their_share_of_its_own_block() -> None:
     strangers = [market.sign(market.person(), Enrol()) for _ in range(6)]
     waiting = [*strangers, market.sign(ann, Rate(bob.key, 1, 5))]
     market.block()
-    included, _, hopeless = production._fill(market.draft, waiting, 4)
+    included, _, hopeless = fill(market.draft, waiting, 4)
     assert ([item.kind for item in included], hopeless) == (["enrol", "enrol", "rate"], [])
 
 
