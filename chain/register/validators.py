@@ -241,8 +241,8 @@ def _find(seats: Seats, key: bytes) -> Seat | None:
 
 def _in_the_end(validators: Validators, height: int) -> Seats:
     """The seats once the queue is empty, as far as each change makes sense by then."""
-    seats = validators.active
-    for change in (*validators.change, *validators.queue):
+    seats = _ahead(validators)
+    for change in validators.queue:
         seats = _tried(seats, change, height) or seats
     return seats
 

@@ -138,7 +138,7 @@ class Council:
 
     def _jail(self, key: bytes, height: int) -> None:
         """Whatever else is wished for: it makes no blocks from now on, and whoever takes its seat neither."""
-        seat = self._at_last(height).get(key) or self.seats.get(key) or self.expected.get(key)
+        seat = self._at_last(height).get(key) or self.expected.get(key) or self.seats.get(key)
         claim(seat is not None, "somebody is jailed who does not sit")
         assert seat is not None
         claim(not seat.is_jailed, "jailed twice")
