@@ -50,7 +50,7 @@ from scripts.registry_parts.listing import (
     records,
     transaction,
 )
-from scripts.registry_parts.motions import motion
+from scripts.registry_parts.motions import motion, settled
 from scripts.registry_parts.naming import list_names, name_key
 from scripts.registry_parts.policy import policy
 from scripts.registry_parts.reopening import cosign_reopening, reopen
@@ -360,7 +360,7 @@ def rotate(session: Session, new_key: Path) -> VerifiedTransaction:
 @sends
 def approve(session: Session, number: int) -> VerifiedTransaction:
     """Approve motion NUMBER, as a validator."""
-    return session.sign(Approve(number))
+    return session.sign(Approve(settled(session, number)))
 
 
 @registry.command()
@@ -372,7 +372,7 @@ def consent(session: Session, number: int) -> VerifiedTransaction:
     It is not carried without.  A validator signs with the key of the node that is to make blocks, and that node is
     waited for.  An authority can neither leave nor be recovered by guardians.
     """
-    return session.sign(Consent(number))
+    return session.sign(Consent(settled(session, number)))
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ from typing import Any
 
 from chain.base.errors import Reason, Refused
 
-FORMAT = 10
+FORMAT = 11
 # What `chaindata.py migrate` brings to this format.
-OLDER_FORMATS = (6, 7, 8, 9)
+OLDER_FORMATS = (6, 7, 8, 9, 10)
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

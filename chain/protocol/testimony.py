@@ -17,8 +17,6 @@ from chain.register.offences import check_open, last_height
 
 # So long a lost signing state, once told, waits for a block; then it is told anew, if there is still a need.
 OWN_EXPIRY_BLOCKS = 1_000
-# More blocks than there will be.
-NEVER = 2**64
 
 
 class Testimony:
@@ -56,7 +54,7 @@ class Testimony:
         Evidence travels in the blocks of those who saw it, never by itself.  As a transaction that waits it would hold
         a nonce of the validator's key, and be void where another was first: what its operator signs would wait behind.
         """
-        return [accusation for accusation in self._accusations.values() if self._blocks_until(accusation) == 0]
+        return [accusation for accusation in self._accusations.values() if self._use(accusation) == (False, 0)]
 
     def renew(self, producer: Producer, slot: int | None) -> None:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it.
@@ -119,25 +117,26 @@ class Testimony:
     def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
         """Remember the evidence against a validator: that which is of use first.
 
-        Whoever contradicts itself at a height that is far away has nobody look away until the chain gets there.
+        Whoever contradicts itself at a height that is far away has nobody look away until the chain gets there, nor
+        forget what was punished in a block that may be abandoned.
         """
         culprit = statement.speaker
         if self._producer is None or culprit == self._producer.secret.public:
             return
         first, second = sorted((rival, statement), key=lambda item: item.id)
         known, news = self._accusations.get(culprit), Evidence(first.raw, second.raw)
-        before = NEVER if known is None else self._blocks_until(known)
-        if before == NEVER or self._blocks_until(news) < before:
+        if known is None or self._use(news) <= self._use(known):
             self._accusations[culprit] = news
 
-    def _blocks_until(self, accusation: Evidence) -> int:
-        """How many blocks after the head's come before one that may hold this; :data:`NEVER` where none may."""
+    def _use(self, accusation: Evidence) -> tuple[bool, int]:
+        """Whether this is void as of the head, and how many blocks come before the offence is over; the least first."""
         draft = self._chain.ledger.blank_draft(self._chain.head.header.slot)
+        blocks = max(0, last_height(accusation) - draft.height)
         try:
             check_open(draft, accusation)
         except Refused:
-            return NEVER
-        return max(0, last_height(accusation) - draft.height)
+            return True, blocks
+        return False, blocks
 
     def _is_on_its_way(self, transaction_id: bytes) -> bool:
         """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""

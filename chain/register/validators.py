@@ -72,8 +72,8 @@ class Validators(NamedTuple):
         return bool(self.change or self.queue)
 
     def seat(self, key: bytes) -> Seat | None:
-        """The seat of this key, also where it is only on its way to one."""
-        return _find((*self.active, *_ahead(self)), key)
+        """The seat of this key as it is on its way to be, else as it is."""
+        return _find((*_ahead(self), *self.active), key)
 
     def tag(self, key: bytes) -> bytes:
         """With which tag this key speaks."""
@@ -149,8 +149,8 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     """The validators as the block at ``height`` begins; the same object where nothing happens.
 
     ``electorate`` is in force at that height.  Where a restart gave tags, the register learns of them.  If the change
-    under way is in force, its seats are; if it lapsed, a jail goes to the end of the queue and anything else is
-    dropped.  Then the next that still makes sense is decided.
+    under way is in force, its seats are; if it lapsed, a jail goes to the end of the queue, but of whom its release
+    waits for, and anything else is dropped.  Then the next that still makes sense is decided.
 
     Example: D asks to be replaced by E, and the block at height 10 decides that:
 
@@ -183,10 +183,10 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     if validators.change:
         change = validators.change[0]
         if electorate.start > validators.decided_height:
-            in_force = _applied(validators.active, change, validators.decided_height)
-            validators = _settled(validators, validators.queue, active=in_force, voting=validators.following)
+            validators = _settled(validators, validators.queue, active=_ahead(validators), voting=validators.following)
         elif electorate.phase is None:
-            again = (change,) if change.kind == JAIL else ()
+            is_released = Change(RELEASE, change.key) in validators.queue
+            again = (change,) if change.kind == JAIL and not is_released else ()
             validators = _settled(validators, (*validators.queue, *again))
         else:
             return validators
@@ -241,8 +241,8 @@ def _find(seats: Seats, key: bytes) -> Seat | None:
 
 def _in_the_end(validators: Validators, height: int) -> Seats:
     """The seats once the queue is empty, as far as each change makes sense by then."""
-    seats = validators.active
-    for change in (*validators.change, *validators.queue):
+    seats = _ahead(validators)
+    for change in validators.queue:
         seats = _tried(seats, change, height) or seats
     return seats
 
@@ -251,8 +251,15 @@ def _ahead(validators: Validators) -> Seats:
     """The seats once the change under way is in force; the same ones where there is none."""
     seats = validators.active
     for change in validators.change:
-        seats = _tried(seats, change, validators.decided_height) or seats
+        height = validators.decided_height
+        seats = _barred(_tried(seats, change, height) or seats, validators.queue, height)
     return seats
+
+
+def _barred(seats: Seats, queue: tuple[Change, ...], height: int) -> Seats:
+    """Seats as they come into force: who waits to be jailed is jailed already, whatever has its turn before."""
+    waiting = {change.key for change in queue if change.kind == JAIL}
+    return tuple(_jailed(seat, height) if seat.key in waiting and not seat.is_jailed else seat for seat in seats)
 
 
 def _settled(validators: Validators, queue: tuple[Change, ...], **changed: Any) -> Validators:
@@ -264,6 +271,7 @@ def _next(validators: Validators, height: int, batch: int) -> Validators:
     change, *rest = validators.queue
     validators = validators._replace(queue=tuple(rest))
     seats = _tried(validators.active, change, height)
+    seats = seats and _barred(seats, validators.queue, height)
     if seats is None or len(seats) > batch or not _is_led(seats):
         return validators
     following = weights_of(seats)

@@ -124,9 +124,13 @@ class OfValidators(Hand):
         return Deed(self._somebody(), Anchor(AUDIT, digest, digest, self._mostly(digest, b""), digest))
 
     def _accuse(self) -> Deed:
-        """Two statements of the same height, headers or attestations, and mostly not the same one."""
+        """Two statements of the same height, headers or attestations, and mostly not the same one.
+
+        Their signer sits, or is on the way to a seat.
+        """
         height = max(1, self.recount.height - self._mostly(self.random.randrange(4), 8, -2))
-        signer = self._validator()
+        council = self.recount.council
+        signer = self.random.choice(list({**council.seats, **council.expected}))
         first, second = (self._statement(signer, height, number) for number in (0, self._mostly(1, 0)))
         in_order = sorted((first, second), key=lambda raw: sha256(raw).digest())
         return Deed(self._somebody(), Evidence(*in_order))

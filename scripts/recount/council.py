@@ -79,7 +79,16 @@ class Council:
     @property
     def expected(self) -> Seats:
         """The seats once the change under way is in force."""
-        return self.seats if self.under_way is None else _tried(self.seats, self.under_way, self.decided) or self.seats
+        if self.under_way is None:
+            return self.seats
+        return self._felt(_tried(self.seats, self.under_way, self.decided) or self.seats, self.decided)
+
+    def _felt(self, seats: Seats, height: int) -> Seats:
+        """Seats, where nobody waits to be jailed who is not."""
+        for wish in self.waiting:
+            if wish.kind == JAIL:
+                seats = _tried(seats, wish, height) or seats
+        return seats
 
     def has(self, key: bytes) -> bool:
         """Whether somebody sits, or is on the way to a seat."""
@@ -94,10 +103,11 @@ class Council:
         self.tags.update(turnout.tags)
         wish = self.under_way
         if wish is not None and turnout.since > self.decided:
-            self.seats, self.voting = changed(self.seats, wish, self.decided), self.following
+            changed(self.seats, wish, self.decided)
+            self.seats, self.voting = self.expected, self.following
         elif wish is not None and turnout.is_changing:
             return
-        elif wish is not None and wish.kind == JAIL:
+        elif wish is not None and wish.kind == JAIL and Wish(RELEASE, wish.key) not in self.waiting:
             self.waiting.append(wish)
         self.under_way, self.following, self.decided = None, (), 0
         while self.waiting and self.under_way is None:
@@ -105,7 +115,10 @@ class Council:
 
     def _take_up(self, wish: Wish, height: int) -> None:
         seats = _tried(self.seats, wish, height)
-        if seats is None or not self._can_be(seats):
+        if seats is None:
+            return
+        seats = self._felt(seats, height)
+        if not self._can_be(seats):
             return
         if weights_of(seats) == self.voting:  # nothing to vote on
             self.seats = seats
@@ -125,7 +138,7 @@ class Council:
 
     def _jail(self, key: bytes, height: int) -> None:
         """Whatever else is wished for: it makes no blocks from now on, and whoever takes its seat neither."""
-        seat = self._at_last(height).get(key) or self.seats.get(key) or self.expected.get(key)
+        seat = self._at_last(height).get(key) or self.expected.get(key) or self.seats.get(key)
         claim(seat is not None, "somebody is jailed who does not sit")
         assert seat is not None
         claim(not seat.is_jailed, "jailed twice")
@@ -148,7 +161,7 @@ class Council:
 
     def punish(self, key: bytes, last_height: int, height: int) -> None:
         """Two statements convict a validator, the later one about ``last_height``."""
-        seat = self.seats.get(key) or self.expected.get(key)
+        seat = self.expected.get(key) or self.seats.get(key)
         claim(seat is not None, "somebody is punished who does not sit")
         assert seat is not None
         claim(not seat.is_jailed and last_height > seat.clean, "punished twice for one offence")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chain.base.codec import U32_MAX, U64_MAX
-from chain.base.errors import Reason, Refused
+from chain.base.errors import OperatorError, Reason, Refused
 from chain.content.actions import STRIKE, UPHOLD, Propose
 from chain.content.amendments import amendment_fault, needed_notice_days, worsenings
 from chain.content.policy import Attribute, Category
@@ -33,6 +33,7 @@ from chain.content.proposals import (
 )
 from chain.content.transactions import VerifiedTransaction
 from chain.documents.words import moment_of, policy_changes
+from p2p import client
 from scripts.console import remark
 from scripts.registry_parts.inputs import DID, find_category, read_slot, read_start
 from scripts.registry_parts.session import Session, sends
@@ -172,6 +173,22 @@ def amend(session: Session, file: Path, effective: str | None) -> VerifiedTransa
     carried_by = moment_of(genesis, now_slot + spare_slots)
     remark(f"policy {new.version} would bind from {moment_of(genesis, slot)}, if it is carried by {carried_by}")
     return session.sign(Propose(Amend(old.version, slot, new.encode())))
+
+
+def settled(session: Session, number: int) -> int:
+    """The number of a motion, which no other will have.
+
+    A word names a motion by its number alone, and until its block is final another may stand there.  Raises
+    :class:`OperatorError`.
+    """
+    final_height = session.node.ask(client.STATUS)["finalized_height"]
+    motions = session.node.ask(client.MOTIONS)["motions"]
+    if any(row["number"] == number and row["height"] > final_height for row in motions):
+        raise OperatorError(
+            f"the block that holds motion {number} is not final, and until then another motion can take its place; "
+            "try again once it is"
+        )
+    return number
 
 
 def _rule(value: Any) -> str:

@@ -73,7 +73,7 @@ DAY_SLOTS = 24
 
 
 class FakeNode:
-    """Each submitted transaction is a block of its own, final at once; slots are moved by hand.
+    """Each submitted transaction is a block of its own, final but for the last ``pending``; slots are moved by hand.
 
     With ``is_stalled`` nothing enters a block, with ``is_away`` nobody answers, and with ``loses_answers`` what is
     submitted is taken without a word.
@@ -86,6 +86,7 @@ class FakeNode:
         self.state: dict[bytes, bytes] = genesis_state(genesis)
         self.blocks: dict[str, int] = {}
         self.taken: list[Transaction] = []
+        self.pending = 0
         self.is_stalled = False
         self.is_away = False
         self.loses_answers = False
@@ -108,7 +109,7 @@ class FakeNode:
                 document: Any = dict.fromkeys(NodeStatus.__annotations__) | {
                     "chain_id": self.genesis.id.hex(),
                     "height": self.height,
-                    "finalized_height": self.height,
+                    "finalized_height": self.height - self.pending,
                 }
             case "GET", ["genesis"]:
                 return httpx.Response(200, text=self.genesis.to_json())
@@ -623,6 +624,17 @@ def test_the_validators_change_by_motion(town: Desk) -> None:
     assert town.refusal("motion", "remove-validator", town.did("validator"), key="validator") == "no_validator_left"
     assert town.refusal("approve", "0", key="validator") == "motion_closed"
     assert town.refusal("approve", "99", key="validator") == "unknown_motion"
+
+
+def test_nobody_gives_its_word_for_what_another_motion_may_stand_for(town: Desk) -> None:
+    # given a motion in a block that is not final: on another branch its number is another's
+    number = str(town.act("motion", "add-validator", town.did("bob"), key="validator")["number"])
+    town.node.pending = 1
+    for verb, key in (("consent", "bob"), ("approve", "validator")):
+        ended = town.ends(verb, number, key=key)
+        assert (ended.code, "not final" in ended.stderr) == (2, True)
+    town.node.pending = 0
+    town.act("consent", number, key="bob")
 
 
 def test_a_motion_that_waits_for_its_newcomer_says_so(town: Desk) -> None:

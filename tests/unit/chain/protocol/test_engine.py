@@ -1108,6 +1108,18 @@ def test_a_contradiction_far_ahead_does_not_take_the_place_of_one_that_is_over(a
     assert made_in(accuser, 9) == [("evidence", 0)]
 
 
+def test_nor_while_that_one_is_punished_in_a_block_that_is_abandoned_later(accuser: Rig, forge: Forge) -> None:
+    assert made_in(accuser, 5) == [("evidence", 0)]
+    for root in (bytes(32), b"\x01" * 32):
+        far = forge.block(slot=6, height=6, parent=b"\x07" * 32, signer=secret(3), state_root=root)
+        accuser.at(6).handle(announced(far))
+    longer = forge.attested(3, slot=2, by=(0, 2, 3))
+    for block in longer:
+        accuser.handle(announced(block))
+    assert accuser.head == longer[-1].id
+    assert made_in(accuser, 9) == [("evidence", 0)]
+
+
 # ---------------------------------------------------------------------------------------- lost and foreign states
 
 

@@ -358,11 +358,50 @@ def test_an_offence_jails_once_wherever_the_seat_is() -> None:
     assert settle(in_force(jailed, 40), 50).seat(key(2)) == Seat(key(2), 1, 1, 30)
 
 
-def test_a_newcomer_on_its_way_can_be_jailed_too() -> None:
-    under_way = decided(asked(of(4), add(5)), 20)
+@pytest.mark.parametrize("coming", [add(5), Change(REPLACE, key(2), key(5))])
+def test_a_newcomer_on_its_way_can_be_jailed_too_and_makes_no_block(coming: Change) -> None:
+    # given another change that has its turn before the newcomer's weight leaves
+    under_way = decided(asked(of(4), coming, Change(REWEIGH, key(1), weight=2)), 20)
     jailed = request(under_way, Change(JAIL, key(5)), batch=BATCH, height=30)
     assert keys(jailed) == keys(of(4))
-    assert settle(in_force(jailed, 40), 50).voting[-1] == (key(5), 0)
+    assert refused(jailed, Change(JAIL, key(5))) is Reason.ALREADY_JAILED
+    # when it comes, then it is barred from its first block on
+    arrived = in_force(jailed, 40)
+    assert [seat.key for seat in arrived.active if seat.is_jailed] == [key(5)]
+    assert arrived.change == (Change(REWEIGH, key(1), weight=2),)
+    assert decision(arrived, Electorate(40, ValidatorSet(arrived.voting)), 40).barred == ((key(5),),)
+    assert dict(settle(in_force(arrived, 50), 60).voting)[key(5)] == 0
+
+
+def test_who_is_jailed_again_while_it_is_released_makes_no_block_in_between() -> None:
+    jailed = settle(asked(of(4), Change(JAIL, key(2))), 20)
+    released = asked(decided(asked(jailed, Change(RELEASE, key(2))), 40), Change(JAIL, key(2)))
+    back = in_force(released, 50)
+    assert [seat.is_jailed for seat in back.active] == [0, 1, 0, 0]
+    assert settle(in_force(back, 60), 70).voting[1] == (key(2), 0)
+
+
+def test_what_is_to_be_jailed_when_its_turn_comes_gets_no_weight() -> None:
+    # given a release, and a jail after it, that both wait behind another change
+    jailed = settle(asked(of(4), Change(JAIL, key(2))), 20)
+    waits = asked(decided(asked(jailed, add(5)), 40), Change(RELEASE, key(2)), Change(JAIL, key(2)))
+    settled = in_force(waits, 50)
+    assert (settled.voting[1], settled.is_changing) == ((key(2), 0), False)
+
+
+def test_a_change_is_dropped_where_who_waits_to_be_jailed_would_be_the_last() -> None:
+    # given the only seat is to go to a newcomer that is to be jailed, after another came, who never comes
+    changes = (add(5), Change(REPLACE, key(1), key(6)), Change(JAIL, key(6)))
+    under_way = decided(asked(of(1), *changes), 20)
+    lapsed = begin(under_way, at_first(under_way), height=148, batch=BATCH)
+    assert (lapsed.active, lapsed.is_changing) == (of(1).active, False)
+
+
+def test_a_jail_that_lapsed_does_not_outlive_the_release_that_waits() -> None:
+    under_way = asked(decided(asked(of(4), Change(JAIL, key(2))), 20), Change(RELEASE, key(2)))
+    lapsed = begin(under_way, at_first(under_way), height=148, batch=BATCH)
+    assert (lapsed.voting, lapsed.is_changing) == (of(4).voting, False)
+    assert lapsed.seat(key(2)) == Seat(key(2), 1, 0, 148)
 
 
 @pytest.mark.parametrize("leaving", [Change(REMOVE, key(2)), Change(REPLACE, key(2), key(7))])
@@ -397,8 +436,9 @@ def test_who_comes_is_clean_of_what_it_did_before_that_was_decided() -> None:
 
 def test_who_is_released_answers_for_what_it_says_once_that_is_decided() -> None:
     jailed = settle(asked(of(4), Change(JAIL, key(2)), height=30), 40)
-    released = settle(asked(jailed, Change(RELEASE, key(2))), 60)
-    assert released.seat(key(2)) == Seat(key(2), 1, 0, 60)
+    under_way = decided(asked(jailed, Change(RELEASE, key(2))), 60)
+    assert under_way.seat(key(2)) == Seat(key(2), 1, 0, 60)
+    assert settle(in_force(under_way, 70), 80).seat(key(2)) == Seat(key(2), 1, 0, 60)
 
 
 # ------------------------------------------------------------------------------------------------------------- tags
