@@ -218,13 +218,13 @@ class Faults:
         return (each.weight_of(keys) >= each.threshold for each in known)
 
     def _ruin(self, ruin: Ruin) -> None:
-        """Whoever is left cannot make anything final, honest or not; but somebody honest has the chain.
+        """Whoever is left cannot make anything final, honest or not; but somebody honest has the chain, on its disk.
 
         Where nobody has, people found another network, and this history is over.
         """
         victims = [self.world.by_name[name] for name in ruin.nodes]
         rest = set(self.world.nodes).difference(victims)
-        has_chain = any(node.is_honest and node.engine.chain.head.header.height for node in rest)
+        has_chain = any(node.is_honest and node.disk.main for node in rest)
         has_chain &= not are_needed(self.world, *victims)
         if self.rescue.is_under_way or any(self.are_enough(rest)) or not has_chain:
             return

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from chain.base.errors import Refused
-from chain.consensus.attestations import VerifiedAttestation, sign_attestation
+from chain.consensus.attestations import Carried, VerifiedAttestation, sign_attestation
 from chain.consensus.electorate import Decision
 from chain.consensus.headers import Header
 from chain.consensus.restart import SALT_BYTES, Restart, restarted
@@ -205,12 +205,17 @@ def _of_another_chain(_villain: Villain, _header: Header, _votes: Votes) -> dict
 def _carrying_foreigners(villain: Villain, header: Header, votes: Votes) -> dict[str, Any]:
     """More than there is room for, by keys of no validators."""
     count = CARRIED_PER_SPEAKER * len(votes.electorate.speakers) + 1
-    keys = [secret(FIRST_FOREIGNER + number) for number in range(count)]
-    return {"heard": None, "carried": [villain.cabal.attest(key, header, votes).carried for key in keys]}
+    return {"heard": None, "carried": _by_foreigners(villain, header, votes, count)}
 
 
 def _carrying_a_foreigner(villain: Villain, header: Header, votes: Votes) -> dict[str, Any]:
-    return {"carried": [villain.cabal.attest(secret(FIRST_FOREIGNER), header, votes).carried]}
+    return {"carried": _by_foreigners(villain, header, votes, 1)}
+
+
+def _by_foreigners(villain: Villain, header: Header, votes: Votes, count: int) -> list[Carried]:
+    """So many attestations by keys of no validators; none of the genesis, which nobody attests."""
+    keys = [secret(FIRST_FOREIGNER + number) for number in range(count if header.height else 0)]
+    return [villain.cabal.attest(key, header, votes).carried for key in keys]
 
 
 def _carrying_forgeries(villain: Villain, header: Header, votes: Votes) -> dict[str, Any]:

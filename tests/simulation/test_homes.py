@@ -138,6 +138,15 @@ def test_where_nobody_has_the_chain_any_more_there_is_nothing_to_go_on_from(live
     assert (outcome.facts["restarts"], outcome.facts["forgot"]) == (0, 0)
 
 
+def test_who_died_before_its_first_block_was_on_disk_has_no_chain_to_go_on_from(live: Live) -> None:
+    # given one that is down, and whose only write was lost
+    outcome = live([Crash(1, "node3", "lost", 30, "", 0), Ruin(20, ("node0", "node1", "node2"), 2)])
+    # then the disks of all others are not taken from people who could do nothing about it
+    assert told(outcome, "node3    crashes: while writing, the write is lost") == 1
+    assert outcome.violation == ""
+    assert (outcome.facts["restarts"], outcome.facts["forgot"]) == (0, 0)
+
+
 def test_what_only_lost_disks_held_is_lost_and_no_more() -> None:
     # given a history that is over, and that nobody is left who knows all that was final
     history = History(CALM, 0)
