@@ -15,7 +15,6 @@ import httpx
 
 from chain.base.codec import encode
 from chain.content.transactions import Transaction
-from tests.support.forked import Forked
 
 ROOT = Path(__file__).parents[2]
 # Far more than a slow machine needs; a test that waits this long has failed.
@@ -45,7 +44,7 @@ def run_to_end(*arguments: str, **options: Any) -> subprocess.CompletedProcess[s
 class RunningNode:
     """A node process and its HTTP face."""
 
-    def __init__(self, home: Path, process: subprocess.Popen[str] | Forked) -> None:
+    def __init__(self, home: Path, process: subprocess.Popen[str]) -> None:
         self.home = home
         self.process = process
         self.url = ""
@@ -94,24 +93,17 @@ class RunningNode:
 
 @contextmanager
 def starting(home: Path, *arguments: str, **options: Any) -> Iterator[RunningNode]:
-    """A node of this home, not ready yet; killed at the end if it still runs.
-
-    With ``options``, those of a process, it is started as a shell does; else it is forked, and ready sooner.
-    """
-    words, log = ("run", "--home", str(home), *arguments), home.parent / f"{home.name}.log"
-    with log.open("a") as out:
-        process: subprocess.Popen[str] | Forked = (
-            subprocess.Popen(node_command(*words), stderr=out, text=True, **options)
-            if options
-            else Forked(ROOT / "node.py", words, log)
-        )
-    try:
-        yield RunningNode(home, process)
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+    """A node of this home, not ready yet; killed at the end if it still runs."""
+    with (
+        (home.parent / f"{home.name}.log").open("a") as log,
+        subprocess.Popen(
+            node_command("run", "--home", str(home), *arguments), stderr=log, text=True, **options
+        ) as process,
+    ):
+        try:
+            yield RunningNode(home, process)
+        finally:
+            process.kill()
 
 
 @contextmanager
