@@ -251,6 +251,9 @@ def test_a_killed_testnet_leaves_no_process_and_can_be_resumed(tmp_path: Path) -
     with testnet(home, "--slot-ms", "300", "--observers", "1") as running:
         running.wait_ready(5)
         wait_for(lambda: running.status(0)["final_transactions"] > 0, "something is final")
+        # What is final is on disk, too, once the next is: a node stores one block after the other.
+        height = running.status(0)["finalized_height"]
+        wait_for(lambda: running.status(0)["finalized_height"] > height, "and so is what comes next")
         running.process.kill()
         running.process.wait()
         running.assert_nothing_left()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.base.errors import Reason
+from chain.base.keys import SecretKey
 from chain.content.actions import Approve, Consent, Enrol, Object, Propose, Rate, Rotate
 from chain.content.proposals import REGISTRAR, Accredit, AddValidator, ReplaceValidator, Revoke, Suspend
 from chain.register.entries import OPEN, Account, Member, Rating
@@ -65,6 +66,7 @@ def test_a_consent_that_nobody_asked_for_is_checked_all_the_same(market: Registe
 
 def test_a_key_that_no_signature_could_bind_does_not_enrol(market: Register) -> None:
     ann = market.person()
+    ann.secret = SecretKey(ann.secret.seed)  # its own: others have the same person
     ann.secret.public = bytes(32)
     assert market.refusal(ann, Enrol()) is Reason.BAD_KEY
 

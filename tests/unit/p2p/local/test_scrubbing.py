@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from p2p.local.commandline import launched, pasted
+from p2p.local.commandline import launched
 
+import shlex
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,5 +30,5 @@ async def test_damage_is_told_with_a_command_that_mends_this_home(tmp_path: Path
             nursery.cancel_scope.cancel()
     told = {line.pop("event"): line for line in said}
     assert (told["damaged"]["row"], told["damaged"]["what"]) == ("7", "its checksum is wrong")
-    assert launched(f"`python node.py init --resync --home {pasted(tmp_path)}`") in told["damaged"]["remedy"]
+    assert launched(f"`python node.py init --resync --home {shlex.quote(str(tmp_path))}`") in told["damaged"]["remedy"]
     assert (told["scrubbed"]["rows"], told["scrubbed"]["damaged"]) == (5, 1)
