@@ -53,7 +53,7 @@ class Headway:
         if added.finalized:
             self._out.finalized_height = added.finalized[-1].height
             self._heard.drop(self._chain.finalized.height)
-            self._mempool.forget_aside(self._chain.finalized.height)
+            self._mempool.became_final(self._chain.finalized.height, head.height + 1)
             self._out.put(Finalized(added.finalized[-1]))
 
     def go_back(self, tip: bytes) -> None:

@@ -237,16 +237,23 @@ class Mempool:
 
         Before :meth:`restore`, so that what was promised here comes before what took its nonce there.
         """
-        for transaction in self._aside.take():
+        self._return(self._aside.take(), height)
+
+    def became_final(self, final_height: int, height: int) -> None:
+        """What blocks up to ``final_height`` ruled out is out for good.
+
+        What is set aside since another waited with its nonce, and that one is gone, may enter the block at ``height``.
+        """
+        self._aside.forget(final_height)
+        self._return(self._aside.take_displaced(), height)
+
+    def _return(self, promised: Iterable[VerifiedTransaction], height: int) -> None:
+        for transaction in promised:
             try:
                 self.add(transaction, height, is_back=True)
-            except Refused:  # it waits already, or this branch rules it out as well
-                self._aside.put(transaction, height - 1)
+            except Refused as refusal:  # it waits already, or another in its place, or this branch rules it out as well
+                self._aside.put(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
             self.claim((transaction,))
-
-    def forget_aside(self, final_height: int) -> None:
-        """What blocks up to here ruled out is out for good."""
-        self._aside.forget(final_height)
 
     @property
     def is_full(self) -> bool:

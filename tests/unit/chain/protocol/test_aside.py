@@ -35,6 +35,15 @@ def test_it_is_forgotten_once_what_rules_it_out_is_final() -> None:
     assert kept.take() == [one]
 
 
+def test_it_is_kept_while_another_is_in_its_place() -> None:
+    kept, (one, two) = Aside(), rates(1, 2)
+    kept.put(one, None)
+    kept.put(two, 7)
+    kept.forget(9)
+    assert kept.take_displaced() == [one]
+    assert kept.take() == []
+
+
 def test_whoever_signs_nonces_twice_pushes_out_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "MAX_OF_ACTOR", 2)
     kept, ours, theirs = Aside(), rates(1, 1), rates(2, 9)

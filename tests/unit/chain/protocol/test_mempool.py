@@ -453,12 +453,12 @@ def test_what_a_block_ruled_out_comes_back_where_that_block_loses() -> None:
     for transaction in (mine, others):
         pool.set_aside(transaction, 7)
     assert not len(pool)
-    pool.forget_aside(6)
+    pool.became_final(6, 8)
     pool.bring_back(7)
     assert list(pool) == [mine], "the other is for that node to offer again which promised it"
     assert pool.claimed(9) == (mine,), "it is offered again as before"
     pool.set_aside(mine, 7)
-    pool.forget_aside(7)
+    pool.became_final(7, 8)
     pool.bring_back(8)
     assert not len(pool), "what ruled it out is final"
 
@@ -515,10 +515,33 @@ def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
     pool.take(other)
     pool.bring_back(HEIGHT + 1)
     assert list(pool) == [other]
-    # when that is gone, then the next branch that wins has it again
+    # when what ruled it out is final, and that other is still here
+    pool.became_final(HEIGHT, HEIGHT + 2)
+    assert list(pool) == [other]
+    # and then leaves without a block
     pool.remove(other.id)
-    pool.bring_back(HEIGHT + 1)
+    pool.became_final(HEIGHT + 1, HEIGHT + 3)
+    # then it waits again
     assert list(pool) == list(pool.claimed(9)) == [promised]
+
+
+def test_what_another_stood_in_for_is_out_for_good_where_that_is_final(pool: Pool) -> None:
+    ann = member(pool, 1)
+    promised = rates(ann, 1)[0]
+    ann.nonce = 1
+    other = ann.sign(Rate(bytes(32), 1, 5))
+    pool.take(promised)
+    pool.claim((promised,))
+    pool.set_aside(promised, HEIGHT)
+    pool.take(other)
+    pool.bring_back(HEIGHT + 1)
+    pool.members[ann.key] = 2
+    pool.discard([other], HEIGHT + 1)
+    pool.became_final(HEIGHT, HEIGHT + 2)
+    pool.became_final(HEIGHT + 1, HEIGHT + 3)
+    pool.members[ann.key] = 1
+    pool.bring_back(HEIGHT + 1)
+    assert not len(pool)
 
 
 def test_what_waits_again_before_it_is_brought_back_is_promised_all_the_same(pool: Pool) -> None:
