@@ -10,6 +10,7 @@ from random import Random
 import trio
 
 from chain.base.newest import Newest
+from chain.protocol.suppliers import MAX_MACHINES
 from p2p.book import PeerBook
 from p2p.host import GuardedHost
 from p2p.link import Link
@@ -21,9 +22,6 @@ log = logging.getLogger(__name__)
 
 MAX_RESERVED = 256
 """Machines of validators that are remembered as such: more than a network has validators."""
-
-MAX_MACHINES = 2
-"""Of them of one validator: while it moves there are two.  Its key could vouch for any number."""
 
 TURN_S = 60.0
 """Who gave way takes nobody's place for so long, or those that knock most often would have all of them."""

@@ -17,7 +17,7 @@ from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
-from chain.base.errors import InvariantBroken, Refused
+from chain.base.errors import InvariantBroken, Reason, Refused
 from p2p.dues import Account, Dues, Inquiry
 from p2p.frames import (
     LIBRARY_ERRORS,
@@ -321,7 +321,10 @@ class Requests:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
             account.charge(reply)
         except Refused as error:
-            count_refusal(error, is_blamed=False)
+            is_unreadable = error.reason is Reason.MALFORMED
+            count_refusal(error, is_blamed=is_unreadable)
+            if is_unreadable:
+                self.report(account.inquiry.peer_id, Weight.INVALID, f"sent as {endpoint.name} what is {error}")
             return ReplyStatus.REFUSED, str(error).encode()[:MAX_DETAIL_BYTES]
         except InvariantBroken as error:
             self.on_bug(error)

@@ -136,7 +136,7 @@ ROWS: dict[str, list[Panel]] = {
             "short",
             {
                 "fetching": _of("goodfaith_blocksync_syncing"),
-                "behind the best claim": f"{_of('goodfaith_blocksync_best_peer_height')} - "
+                "behind what others have": f"{_of('goodfaith_blocksync_best_peer_height')} - "
                 + _of("goodfaith_consensus_height"),
             },
         ),

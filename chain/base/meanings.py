@@ -54,7 +54,7 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.SELF_RATING: Meaning("Nobody rates itself.", "another member to rate"),
     _R.UNKNOWN_CATEGORY: Meaning(
         "Only what the policy in force lists can be recorded: its catalogue is closed.",
-        "a category of the policy (`inspect_chain.py policy`), or a motion that amends it",
+        "a category of the policy (a node lists them under `/policy`), or a motion that amends it",
     ),
     _R.POINTS_OUT_OF_RANGE: Meaning("A category says how many points it may give.", "points within that range"),
     _R.KEY_IN_USE: Meaning(
@@ -160,7 +160,7 @@ MEANINGS: dict[Reason, Meaning] = {
         "A closed category takes no new records or ratings; the old ones stand.", "another category of the policy"
     ),
     _R.WRONG_SEVERITY: Meaning(
-        "A category says which severities its records may have.", "one of them (`inspect_chain.py policy`)"
+        "A category says which severities its records may have.", "one of them (a node lists them under `/policy`)"
     ),
     _R.NO_REASON_GIVEN: Meaning(
         "What is discretionary, and a record that is maintained, needs a written reason.", "`--reason FILE`"

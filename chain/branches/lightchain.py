@@ -12,13 +12,14 @@ Source: protocol 2.4, 3.1 and 3.5.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import pairwise
 from typing import NamedTuple
 
-from chain.base.codec import array, blob, decode, encode, integer
+from chain.base.codec import U64_MAX, array, blob, decode, encode, integer
 from chain.base.errors import OperatorError, Reason, Refused
 from chain.base.keys import SIGNATURE_BYTES
 from chain.base.newest import Newest
@@ -323,14 +324,10 @@ def restore(genesis: Genesis, data: bytes, checkpoint: Checkpoint | None) -> Lig
 
 def read_checkpoint(text: str) -> Checkpoint:
     """``HEIGHT:ID``, the id in hexadecimal.  Raises :class:`OperatorError`."""
-    height, _, block_id = text.partition(":")
-    try:
-        checkpoint = Checkpoint(int(height), bytes.fromhex(block_id))
-    except ValueError:
-        checkpoint = Checkpoint(0, b"")
-    if checkpoint.height < 1 or len(checkpoint.id) != 32:
+    shape = re.fullmatch(r"([1-9][0-9]*):([0-9a-fA-F]{64})", text)
+    if shape is None or int(shape[1]) > U64_MAX:
         raise OperatorError(
             f"{text!r} is not a checkpoint; one is HEIGHT:ID, as finalized_height and finalized_id are in `/status` of "
             "a node that you trust"
         )
-    return checkpoint
+    return Checkpoint(int(shape[1]), bytes.fromhex(shape[2]))

@@ -42,7 +42,7 @@ class Past:
         and is no more, and :class:`Refused` as :class:`~chain.disk.history.Execution` does.
         """
         if view.reader.count_members() > MAX_MEMBERS:
-            raise Unclear(f"{MAX_MEMBERS} members are too many for a running node: ask its home with inspect_chain.py")
+            raise Unclear(f"{MAX_MEMBERS} members are too many for a running node; its home can be asked beside it")
         self._keep_up(view, advance)
         known = list(self._events.get(identity, ()))
         kept, votes = self._ledger.height, self._votes

@@ -18,8 +18,8 @@ from chain.protocol.pace import FIRST_BYTES, PATIENCE_MS, TARGET_MS, Pace, patie
 LACKING_MS = 30_000
 # More claims than the peers that a node keeps; the oldest is forgotten first.
 MAX_STATUSES = 256
-# Machines of one validator that are asked before strangers: while it moves there are two.  Its key could vouch for any
-# number.
+# Machines of one validator that are known as such, the newest: while it moves there are two.  Its key could vouch for
+# any number.
 MAX_MACHINES = 2
 # A peer that failed is not asked for so long; twice as long each time, up to the limit.
 REST_MS = 2_000

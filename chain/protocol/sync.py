@@ -67,10 +67,14 @@ class Sync:
         """Whether something of a longer chain is on its way."""
         return bool(self.suppliers.asked)
 
-    def proven_height(self, chain: Blockchain) -> int:
-        """How far a better branch than ours reaches, by headers that were judged; 0 where none was shown."""
+    def shown_height(self, chain: Blockchain) -> int:
+        """How far blocks reach elsewhere: final ones by the peers that are known, a better branch by judged headers.
+
+        Not by what just anybody claims: of that, strangers have as much as they like.
+        """
         path = self.download.path
-        return path[-1].header.height if path and self._rank(self._target) > chain.head.rank else 0
+        proven = path[-1].header.height if path and self._rank(self._target) > chain.head.rank else 0
+        return max(self.suppliers.said_final, proven)
 
     @property
     def statuses(self) -> dict[Peer, Status]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.base.errors import OperatorError
+from chain.branches.lightchain import read_checkpoint
 from chain.content.tables import line_of, read_text
 from chain.disk.database import DATABASE
 from chain.disk.places import SCHEMES, Address, Place
@@ -57,10 +58,10 @@ def _is_http(value: str) -> bool:
 
 
 def _is_checkpoint(value: str) -> bool:
-    height, _, block_id = value.partition(":")
-    return not value or (
-        height.isdecimal() and len(block_id) == 64 and set(block_id.lower()) <= set("0123456789abcdef")
-    )
+    try:
+        return not value or bool(read_checkpoint(value))
+    except OperatorError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -196,8 +196,7 @@ class LocalFace:
         node, now_ms = self._node, self._node.now_ms()
         chain, sync, mute = node.engine.chain, node.engine.sync, node.engine.silence(now_ms)
         head = chain.head.header
-        # Not what just anybody claims: of that, strangers have as much as they like.
-        elsewhere = max(sync.suppliers.said_final, sync.proven_height(chain))
+        elsewhere = sync.shown_height(chain)
         idle_slots = self.genesis.slot_at(now_ms) - head.slot
         is_alone = len(self.genesis.validators) > 1 and not node.transport.peers.connected()
         status, why = "ok", None

@@ -206,7 +206,7 @@ async def _ask(face: Face, porter: Porter, endpoint: Endpoint, request: Request)
         except Refused as refusal:
             raise refused(503, refusal, face.genesis, retry_s=5) from refusal
         return _told(endpoint, told)
-    raise Problem(503, "it takes longer; ask again, or ask the node's home with inspect_chain.py", retry_s=10)
+    raise Problem(503, "it takes longer; ask again later", retry_s=10)
 
 
 def read_arguments(endpoint: Endpoint, request: Request) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class OfTheNode(Collector):
         meshes = {topic: len(transport.gossip.mesh(topic)) for topic in (BLOCKS, TRANSACTIONS)}
         yield _gauge("gossip_mesh_peers", "Peers that messages of a topic go to directly", meshes, "topic")
         yield _gauge("blocksync_syncing", "1 while blocks of a longer chain are fetched", engine.sync.is_downloading)
-        claimed = max((status.height for status in engine.sync.statuses.values()), default=0)
-        yield _gauge("blocksync_best_peer_height", "Largest height that a peer claims", claimed)
+        shown = max(engine.chain.head.header.height, engine.sync.shown_height(engine.chain))
+        yield _gauge("blocksync_best_peer_height", "Largest height that headers, or peers that are known, show", shown)
 
     def _disk(self) -> Iterator[Metric]:
         database = self._node.home.path / DATABASE

@@ -16,6 +16,7 @@ from p2p.dues import Inquiry
 from p2p.frames import NEGOTIATION, NOT_SUPPORTED
 from p2p.network import open_transport
 from p2p.peers import PeerSettings
+from p2p.reputation import BLAMED, REFUSED
 from p2p.requests import Failure, RequestError
 from tests.unit.p2p.net import (
     PATIENCE_S,
@@ -254,6 +255,20 @@ async def test_crash_way_3_a_hostile_request_is_counted_against_its_sender(reque
         stream = await host.new_stream(ID.from_base58(node.peer_id), [TProtocol(PREFIX + "echo")])
         await stream.write(request_bytes)
         await until(lambda: any(info.score > 20 for info in node.transport.peers.connected()))
+        await require_service(node, friend)
+
+
+async def test_a_request_that_cannot_be_read_is_counted_and_held_against_its_sender() -> None:
+    async def picky(_peer_id: str, _request: bytes) -> bytes:
+        raise Refused(Reason.MALFORMED, "not that")
+
+    async with mesh_of(2) as (node, friend), impostor(9, node) as (_, requests):
+        refused, blamed = REFUSED[Reason.MALFORMED], BLAMED[Reason.MALFORMED]
+        node.transport.requests.serve("picky", picky, max_request=9, max_response=9, max_concurrent=1)
+        with pytest.raises(RequestError, match="malformed"):
+            await requests.ask(node.peer_id, "picky", b"", max_response=9, timeout_s=PATIENCE_S)
+        assert (REFUSED[Reason.MALFORMED], BLAMED[Reason.MALFORMED]) == (refused + 1, blamed + 1)
+        assert any(info.score > 20 for info in node.transport.peers.connected())
         await require_service(node, friend)
 
 

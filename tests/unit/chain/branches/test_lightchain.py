@@ -277,7 +277,23 @@ def test_a_chain_off_the_checkpoint_is_refused(forge: Forge) -> None:
     assert anchored.contradiction is None
 
 
-@pytest.mark.parametrize("text", ["", "7", "7:zz", "x:" + "00" * 32, "0:" + "00" * 32, "7:" + "00" * 31])
+ZEROS = "00" * 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "7",
+        "7:zz",
+        f"x:{ZEROS}",
+        f"0:{ZEROS}",
+        f"-7:{ZEROS}",
+        f"{2**64}:{ZEROS}",
+        "7:" + "00" * 31,
+        "7:" + " 00" * 32,
+    ],
+)
 def test_a_checkpoint_is_a_height_and_an_id(text: str) -> None:
     assert read_checkpoint("7:" + "ab" * 32) == (7, b"\xab" * 32)
     with pytest.raises(OperatorError, match="HEIGHT:ID"):

@@ -182,14 +182,14 @@ def test_what_a_peer_has_shown_it_brings(chain: Blockchain) -> None:
     # when its blocks are asked for, then they are those that it has shown
     the_supplier(sync, "peer").pace.rate = 10**9
     first, second = asks(sync, chain)
-    assert sync.proven_height(chain) == LONGER[-1].header.height
+    assert sync.shown_height(chain) == LONGER[-1].header.height
     assert isinstance(first.request, GetBlocks)
     assert (first.request.from_height, first.request.max_bytes) == (9, FIRST_BYTES)
     assert bring(sync, chain, second, LONGER) is None
     assert chain.head.header.id == BLOCKS[-1].id, "what came too early waits"
     assert bring(sync, chain, first, LONGER) is None
     assert chain.head.header.id == LONGER[-1].id
-    assert sync.proven_height(chain) == 0
+    assert sync.shown_height(chain) == 0
     assert asks(sync, chain) == []
     assert not len(sync.skeleton)
     assert not sync.is_downloading
@@ -316,7 +316,7 @@ def test_losing_the_peer_ends_what_it_was_asked_for(chain: Blockchain) -> None:
     asks(sync, chain)
     sync.forget("nobody")
     assert sync.is_downloading
-    assert sync.proven_height(chain) == 0, "a claim proves nothing"
+    assert sync.shown_height(chain) == 0, "a claim proves nothing"
     sync.forget("peer")
     assert not sync.is_downloading
     assert sync.statuses == {}
