@@ -1,29 +1,32 @@
-"""Real nodes that join by state: beside a running network, killed again and again, and beside a peer that lies."""
+"""Real nodes that join by blocks and by state: killed again and again, and beside peers that misbehave."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, closing
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 import trio
 
-from chain.base.errors import OperatorError
+from chain.base.errors import OperatorError, Reason, Refused
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis
 from chain.disk.database import DATABASE
 from chain.disk.newcomer import draft_of
 from chain.disk.reader import Reader
 from chain.protocol.messages import MAX_MESSAGE_BYTES, MAX_PART_REQUEST_BYTES, GetPart
+from chain.protocol.serving import BLOCKS, HEADINGS, Kind, Question
 from chain.register.statekeys import member_key
 from chain.tree.ranges import ANY
 from node import Node, open_node
 from p2p.client import announced
-from p2p.local.config import HomeConfig
+from p2p.local.config import WAYS_TO_JOIN, HomeConfig
 from p2p.local.home import create_home, load_home
 from p2p.prices import STATE
 from tests.support.forgetting import ForgettingCity
@@ -61,11 +64,12 @@ def addresses(nodes: list[RunningNode]) -> list[str]:
     return [announced(node.home).addresses[0] for node in nodes]
 
 
-def test_a_validator_joins_by_state_is_killed_goes_on_and_makes_blocks(
-    network: list[RunningNode], tmp_path: Path
+@pytest.mark.parametrize("join", WAYS_TO_JOIN)
+def test_a_validator_joins_is_killed_goes_on_and_makes_blocks(
+    network: list[RunningNode], tmp_path: Path, join: str
 ) -> None:
     rules = load_home(network[0].home).genesis
-    late = home(tmp_path, rules, VALIDATORS, addresses(network), join="state")
+    late = home(tmp_path, rules, VALIDATORS, addresses(network), join=join)
     draft = draft_of(late / DATABASE)
     for moment in Random(7).sample(range(40), 10):
         with starting(late) as node:
@@ -74,11 +78,11 @@ def test_a_validator_joins_by_state_is_killed_goes_on_and_makes_blocks(
             node.process.kill()
             node.process.wait()
     with running(late) as node:
-        if node.status()["oldest_body"] == 1:
+        if join == "state" and node.status()["oldest_body"] == 1:
             node.wait_said("joined")
         assert not draft.exists()
         with closing(Reader(late / DATABASE, rules)) as reader:
-            assert reader.count_members() == 200
+            wait_for(lambda: reader.count_members() == 200, "all members are there")
         key = secret(VALIDATORS).public
 
         def has_made() -> bool:
@@ -87,7 +91,7 @@ def test_a_validator_joins_by_state_is_killed_goes_on_and_makes_blocks(
 
         wait_for(has_made, "it makes blocks")
         wait_for(lambda: _same_final(node, network[0]), "it is where the others are")
-        assert node.status()["oldest_body"] > 1
+        assert (node.status()["oldest_body"] > 1) == (join == "state")
         assert node.get("/peers")["banned"] == {}
 
 
@@ -121,11 +125,18 @@ def city() -> ForgettingCity:
     return ForgettingCity()
 
 
+@pytest.fixture(scope="module")
+def written(city: ForgettingCity, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that holds all of the city's chain."""
+    return city.write(tmp_path_factory.mktemp("city") / "home")
+
+
 class Nodes:
     """Observers of the city."""
 
-    def __init__(self, city: ForgettingCity, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, city: ForgettingCity, written: Path, folder: Path, stack: AsyncExitStack) -> None:
         self._city = city
+        self._written = written
         self._folder = folder
         self._stack = stack
         self._count = 0
@@ -137,69 +148,129 @@ class Nodes:
         config = HomeConfig(listen=[LOOPBACK], http="127.0.0.1:0", peers=known, **settings)  # type: ignore[arg-type]
         create_home(path, self._city.genesis, secret(200 + self._count).seed, config)
         if holds:
-            written = self._city.write(self._folder / f"written{self._count}")
             for name in (DATABASE, f"{DATABASE}-commits"):
-                (written / name).replace(path / name)
+                shutil.copy(self._written / name, path / name)
         return await self._stack.enter_async_context(open_node(load_home(path)))
 
 
-def lie(node: Node) -> list[GetPart]:
-    """From now on this node gives wrong parts of the state that it promises; for which it is asked."""
-    asked: list[GetPart] = []
+Distort = Callable[[bytes], Awaitable[bytes]]
 
-    async def give(_peer: str, data: bytes) -> bytes:
+
+async def flipped(reply: bytes) -> bytes:
+    return reply[:-1] + bytes([reply[-1] ^ 1])
+
+
+async def cut_short(reply: bytes) -> bytes:
+    return reply[: len(reply) // 2]
+
+
+async def with_more_behind_it(reply: bytes) -> bytes:
+    return reply + bytes(1)
+
+
+async def nothing(_reply: bytes) -> bytes:
+    return b""
+
+
+async def no_answer(_reply: bytes) -> bytes:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+async def refusal(_reply: bytes) -> bytes:
+    raise Refused(Reason.NOT_EXECUTED, "not today")
+
+
+def the_first_reply_again() -> Distort:
+    """What somebody was answered before, who may have asked something else."""
+    first: list[bytes] = []
+
+    async def give(reply: bytes) -> bytes:
+        first.append(reply)
+        return first[0]
+
+    return give
+
+
+WAYS_TO_MISBEHAVE: dict[str, Callable[[], Distort]] = {
+    "a flipped bit": lambda: flipped,
+    "cut short": lambda: cut_short,
+    "more behind it": lambda: with_more_behind_it,
+    "nothing": lambda: nothing,
+    "no answer": lambda: no_answer,
+    "a refusal": lambda: refusal,
+    "the first reply again": the_first_reply_again,
+}
+
+
+class Server:
+    """Whom a newcomer asks: this one answers with what ``distort`` makes of the truth; ``asked`` is for what."""
+
+    def __init__(self, node: Node, distort: Distort) -> None:
+        self._node = node
+        self._distort = distort
+        self.asked: list[Question | GetPart] = []
+        limits = {"max_request": MAX_PART_REQUEST_BYTES, "max_response": MAX_MESSAGE_BYTES, "max_concurrent": 4}
+        node.transport.requests.serve(STATE, self._give, **limits)
+        for kind in (HEADINGS, BLOCKS):
+            node.transport.requests.serve(kind.name, partial(self._answer, kind), **limits)
+
+    async def _give(self, _peer: str, data: bytes) -> bytes:
         question = GetPart.decode(data)
-        reply = await node.give(question)
-        if question.root == ANY:
+        reply = await self._node.give(question)
+        if question.root == ANY:  # which state it has: in that much it is right
             return reply
-        asked.append(question)
-        return reply[:-1] + bytes([reply[-1] ^ 1])
+        self.asked.append(question)
+        return await self._distort(reply)
 
-    serve(node, give)
-    return asked
+    async def _answer(self, kind: Kind, _peer: str, data: bytes) -> bytes:
+        question = kind.decode(data)
+        self.asked.append(question)
+        return await self._distort(await self._node.answer(question))
 
 
-def wait_for_lies(node: Node, told: Sequence[list[GetPart]]) -> None:
-    """From now on this node gives nothing before each of the others has lied."""
+def once(others: Sequence[Server]) -> Distort:
+    """The truth, but not before each of the others was asked."""
 
-    async def give(_peer: str, data: bytes) -> bytes:
-        question = GetPart.decode(data)
-        while question.root != ANY and not all(told):
+    async def give(reply: bytes) -> bytes:
+        while not all(other.asked for other in others):
             await trio.sleep(0.02)
-        return await node.give(question)
+        return reply
 
-    serve(node, give)
-
-
-def serve(node: Node, give: Callable[[str, bytes], Awaitable[bytes]]) -> None:
-    limits = {"max_request": MAX_PART_REQUEST_BYTES, "max_response": MAX_MESSAGE_BYTES, "max_concurrent": 4}
-    node.transport.requests.serve(STATE, give, **limits)
+    return give
 
 
+@pytest.mark.parametrize("misbehave", WAYS_TO_MISBEHAVE.values(), ids=WAYS_TO_MISBEHAVE)
+@pytest.mark.parametrize("join", WAYS_TO_JOIN)
 @pytest.mark.filterwarnings("ignore")
-async def test_two_of_three_peers_lie_and_it_joins_all_the_same(
-    city: ForgettingCity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_two_of_three_peers_misbehave_and_it_joins_all_the_same(
+    city: ForgettingCity,
+    written: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    join: str,
+    misbehave: Callable[[], Distort],
 ) -> None:
     monkeypatch.setattr("chain.protocol.joining.MAX_PART_BYTES", 1_000)
     monkeypatch.setattr("p2p.local.arrival.check_age", lambda *_arguments: None)
     with trio.fail_after(DEADLINE_S):
         async with AsyncExitStack() as stack:
-            nodes = Nodes(city, tmp_path, stack)
+            nodes = Nodes(city, written, tmp_path, stack)
             liars = [await nodes.start([], holds=True) for _ in range(2)]
-            asked = [lie(liar) for liar in liars]
+            servers = [Server(liar, misbehave()) for liar in liars]
             honest = await nodes.start([], holds=True)
-            wait_for_lies(honest, asked)
-            newcomer = await nodes.start([*liars, honest], holds=False, join="state")
+            Server(honest, once(servers))
+            newcomer = await nodes.start([*liars, honest], holds=False, join=join)
             while newcomer.engine.chain.head.header.height < len(city.blocks):
                 await trio.sleep(0.05)
-            assert newcomer.keeper.describe()["oldest_body"] > 1
+            assert (newcomer.keeper.describe()["oldest_body"] > 1) == (join == "state")
             assert newcomer.engine.chain.head.header.id == honest.engine.chain.head.header.id
 
 
 @pytest.mark.filterwarnings("ignore")
-async def test_a_checkpoint_that_is_too_old_is_none(city: ForgettingCity, tmp_path: Path) -> None:
+async def test_a_checkpoint_that_is_too_old_is_none(city: ForgettingCity, written: Path, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
-        nodes = Nodes(city, tmp_path, stack)
+        nodes = Nodes(city, written, tmp_path, stack)
         honest = await nodes.start([], holds=True)
         block = city.blocks[3]
         with pytest.raises(OperatorError, match="the block of the checkpoint is older"):
