@@ -54,7 +54,7 @@ class Testimony:
         Evidence travels in the blocks of those who saw it, never by itself.  As a transaction that waits it would hold
         a nonce of the validator's key, and be void where another was first: what its operator signs would wait behind.
         """
-        return [accusation for accusation in self._accusations.values() if self._use(accusation) == (False, 0)]
+        return [accusation for accusation in self._accusations.values() if self._use(accusation)[:2] == (False, 0)]
 
     def renew(self, producer: Producer, slot: int | None) -> None:
         """Where the signing state was lost, or another machine renewed it, do what the chain makes of it.
@@ -117,8 +117,9 @@ class Testimony:
     def _accuse(self, rival: VerifiedStatement, statement: VerifiedStatement) -> None:
         """Remember the evidence against a validator: that which is of use first.
 
-        Whoever contradicts itself at a height that is far away has nobody look away until the chain gets there, nor
-        forget what was punished in a block that may be abandoned.
+        Whoever contradicts itself at a height that is far away has nobody look away until the chain gets there.  What
+        it contradicts lower down, where it may be forgiven, takes the place of nothing that a block punished:
+        that may be abandoned.
         """
         culprit = statement.speaker
         if self._producer is None or culprit == self._producer.secret.public:
@@ -128,15 +129,16 @@ class Testimony:
         if known is None or self._use(news) <= self._use(known):
             self._accusations[culprit] = news
 
-    def _use(self, accusation: Evidence) -> tuple[bool, int]:
-        """Whether this is void as of the head, and how many blocks come before the offence is over; the least first."""
+    def _use(self, accusation: Evidence) -> tuple[bool, int, int]:
+        """Whether this is void as of the head, in how many blocks the offence is over, its height; the least first."""
         draft = self._chain.ledger.blank_draft(self._chain.head.header.slot)
-        blocks = max(0, last_height(accusation) - draft.height)
+        height = last_height(accusation)
+        blocks = max(0, height - draft.height)
         try:
             check_open(draft, accusation)
         except Refused:
-            return True, blocks
-        return False, blocks
+            return True, blocks, -height
+        return False, blocks, -height
 
     def _is_on_its_way(self, transaction_id: bytes) -> bool:
         """Whether a transaction of our own waits for a block, and not behind a gap, where it would wait for ever."""

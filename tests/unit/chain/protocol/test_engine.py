@@ -50,6 +50,7 @@ from chain.protocol.events import (
 )
 from chain.protocol.messages import GetBlocks, GetHeadings, GetTransactions, Status
 from chain.protocol.pace import FIRST_BYTES
+from chain.register.offences import last_height
 from chain.register.registry import genesis_state
 from tests.support.forge import FRESH_TAG, Forge, Rig, announced, blockchain, gossiped, only, told
 from tests.support.world import Actor, genesis_of, secret
@@ -1118,6 +1119,28 @@ def test_nor_while_that_one_is_punished_in_a_block_that_is_abandoned_later(accus
         accuser.handle(announced(block))
     assert accuser.head == longer[-1].id
     assert made_in(accuser, 9) == [("evidence", 0)]
+
+
+def test_nor_does_an_earlier_one_which_may_be_forgiven_for_good(forge: Forge) -> None:
+    # given an offence at height 3, which the block of slot 5 punishes
+    begun = forge.attested(2)
+    rig = Rig(GENESIS, validator=1, signing=FRESH, chain=blockchain(GENESIS, begun))
+    rig.handle(Tick())
+    twins = forge.block(begun[-1], slot=4), forge.block(begun[-1], slot=4, state_root=bytes(32))
+    rig.at(4).handle(told(*(forge.attest(block, 2) for block in twins)))
+    assert made_in(rig, 5) == [("evidence", 0)]
+    # when its culprit contradicts itself about height 1 as well, and that block is abandoned
+    twins = forge.block(slot=3), forge.block(slot=3, state_root=bytes(32))
+    rig.handle(told(*(forge.attest(block, 2) for block in twins)))
+    longer = forge.attested(2, begun[-1], slot=3, by=(0, 3))
+    for block in longer:
+        rig.handle(announced(block))
+    assert rig.head == longer[-1].id
+    # then the later offence is brought again
+    (announcement,) = only(rig.at(9).handle(Tick()), AnnounceBlock)
+    (brought,) = (item.action for item in announcement.block.transactions)
+    assert isinstance(brought, Evidence)
+    assert last_height(brought) == 3
 
 
 # ---------------------------------------------------------------------------------------- lost and foreign states
