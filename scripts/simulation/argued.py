@@ -8,6 +8,7 @@ _OUR_BYTES = (
     "It reads what `encode_votes` wrote: damage would have to leave a whole encoding with one field more or less."
 )
 _PACE = "Each node's own: how much it does at a time, or how often."
+_MEMORY = "Each node's own: how much it remembers."
 
 #: By the key of the mutant.
 ARGUED: dict[str, str] = {
@@ -50,6 +51,77 @@ ARGUED: dict[str, str] = {
     "engine.(module): REGOSSIP_EVERY_SLOTS = 8 -> REGOSSIP_EVERY_SLOTS = 9": _PACE,
     "engine.(module): REGOSSIP_EVERY_SLOTS = 8 -> REGOSSIP_EVERY_SLOTS = 7": _PACE,
     "production.(module): ROOM_SHARE = 32 -> ROOM_SHARE = 31": _PACE,
+    "engine.(module): CLEAR_EVERY_SLOTS = 8 -> CLEAR_EVERY_SLOTS = 7": _PACE,
+    "admission.(module): MAX_COUNTED = 4 * MAX_LATE_SLOTS -> MAX_COUNTED = 3 * MAX_LATE_SLOTS": _MEMORY,
+    "heard.Heard.add: len(said) > MAX_PER_SPEAKER -> len(said) >= MAX_PER_SPEAKER": _MEMORY,
+    "pace.Pace.arrived: took_ms > 2 * TARGET_MS -> took_ms > 3 * TARGET_MS": _PACE,
+    "pace.Pace.arrived: took_ms <= TARGET_MS and 2 * size >= self.ask_bytes -> "
+    "took_ms <= TARGET_MS and 2 // size >= self.ask_bytes": _PACE,
+    "suppliers.Suppliers.note: supplier.status.head_id != status.head_id -> "
+    "supplier.status.head_id == status.head_id": _PACE,
+    "suppliers.Suppliers.rests: return now_ms < until_ms <= now_ms + MAX_REST_MS -> "
+    "return now_ms < until_ms <= now_ms - MAX_REST_MS": (
+        "Who failed is asked again at once: that costs questions, and here nobody pays for the line."
+    ),
+    "download.Download._range_for: top = min(max(supplier.status.height, shown), supplier.ceiling - 1) -> "
+    "top = min(max(supplier.status.height, shown), supplier.ceiling - 0)": (
+        "A peer is asked once more for the one block that it did not have; another is asked after it."
+    ),
+    "sync.Sync._headings: room -= 1 -> room -= 2": _PACE,
+    "headway.Headway.moved: head.height % EXPIRE_EVERY_BLOCKS == 0 -> head.height % EXPIRE_EVERY_BLOCKS == 1": _PACE,
+    "headway.Headway.moved: self._mempool.became_final(self._chain.finalized.height, head.height + 1) -> "
+    "self._mempool.became_final(self._chain.finalized.height, head.height + 2)": (
+        "Only what expires with the very next block, and stood back for another of its nonce, comes back too late."
+    ),
+    "votes.Votes.restart: return self.base + 1 if self.base or is_renewed else 0 -> "
+    "return self.base + 2 if self.base or is_renewed else 0": (
+        "It orders branches by how far up people let them go on: what grows with that height orders them alike."
+    ),
+    "votecodec.decode_votes: for row in codec.array(raw[5], 1, length + 1, 'electorates') -> "
+    "for row in codec.array(raw[5], 1, length + 2, 'electorates')": _OUR_BYTES,
+    "ballots.decode_ballot: restart = next(map(read_restart, array(restarts, 0, 1, 'a restart')), None) -> "
+    "restart = next(map(read_restart, array(restarts, 0, 2, 'a restart')), None)": (
+        "All nodes would read the first of two alike; that no other reader need, `test_ballots.py` sees to."
+    ),
+    "validators._next: seats is None or len(seats) > batch or (not _is_led(seats)) -> "
+    "seats is None and len(seats) > batch and (not _is_led(seats))": (
+        "Nobody asks here for what makes no sense once its turn comes; `test_validators.py` does, and it crashes there."
+    ),
+    "validators.begin: again = (change,) if change.kind == JAIL and (not is_released) else () -> "
+    "again = (change,) if change.kind == JAIL and is_released else ()": (
+        "In no history does a jail lapse; `test_validators.py` has some that do, also while a release waits."
+    ),
+    "validators._applied: check_public_key(other) -> pass": (
+        "Who gets a seat has signed that it agrees, and with a key that is none nobody signs."
+    ),
+    "governance.propose: sum((draft.motion(number).proposer == actor for number in docket.open)) >= "
+    "MAX_OPEN_MOTIONS -> sum((draft.motion(number).proposer == actor for number in docket.open)) > MAX_OPEN_MOTIONS": (
+        "A bound of how much waits: one motion more harms nobody. `test_governance.py` counts them."
+    ),
+    "governance._accredit: old = Authority(key, 0, (), 0, 0, ACTIVE, window=Window(draft.slot, 0, 0, 0, 0)) -> "
+    "old = Authority(key, 0, (), 0, 0, ACTIVE, window=Window(draft.slot, 0, 0, 1, 0))": (
+        "One case more of a time before there was an office, which suspends nobody by itself; the recount of histories "
+        "of the register knows each count."
+    ),
+    "governance._check_amendment: proposal.effective_slot < earliest -> False": (
+        "Nobody here amends without notice; in histories of the register they do, and there it is a right that shows."
+    ),
+    "production.Producer._last_before: header.slot > self._began_slot and header.height > root.height -> "
+    "header.slot > self._began_slot and header.height >= root.height": (
+        "Only a restored home to which all that it sees is final takes another way: one history of 39 comes near."
+    ),
+    "testimony.Testimony.clear: outcomes = try_out(self._chain, self._mempool, waiting, 0) if waiting else () -> "
+    "outcomes = try_out(self._chain, self._mempool, waiting, 1) if waiting else ()": (
+        "The slot after the head's counts, which is no earlier than either."
+    ),
+    "testimony.Testimony._use: return (True, blocks, -height) -> return (False, blocks, -height)": (
+        "What is void is then tried in each block, and refused."
+    ),
+    "testimony.Testimony._is_on_its_way: waiting is not None and waiting.nonce < "
+    "self._mempool.next_free(waiting.actor) -> waiting is not None or waiting.nonce < "
+    "self._mempool.next_free(waiting.actor)": (
+        "Only where what the operator signed before it has expired is a lost signing state told anew."
+    ),
 }
 
 #: Rules that no named break is about, and why.
