@@ -113,10 +113,10 @@ def _with_jailed(validators: Validators, key: bytes, height: int) -> Validators:
 
     Its weight leaves in its turn; where another key is about to have the seat, from that one.
     """
-    seat = _find(_in_the_end(validators, height), key) or validators.seat(key)
-    if seat is None:
+    seats = [seat for seat in (validators.seat(key), _find(_in_the_end(validators, height), key)) if seat is not None]
+    if not seats:
         raise Refused(Reason.NOT_VALIDATOR, "this key is not a validator's")
-    if seat.is_jailed:
+    if all(seat.is_jailed for seat in seats):
         raise Refused(Reason.ALREADY_JAILED, "this validator is jailed")
     heirs = (change.other for change in validators.change if change.kind == REPLACE and change.key == key)
     validators = validators._replace(
@@ -149,8 +149,8 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     """The validators as the block at ``height`` begins; the same object where nothing happens.
 
     ``electorate`` is in force at that height.  Where a restart gave tags, the register learns of them.  If the change
-    under way is in force, its seats are; if it lapsed, a jail goes to the end of the queue, but of whom its release
-    waits for, and anything else is dropped.  Then the next that still makes sense is decided.
+    under way is in force, its seats are; if it lapsed, it is dropped, and whoever is jailed and weighs something yet
+    waits for that to end.  Then the next that still makes sense is decided.
 
     Example: D asks to be replaced by E, and the block at height 10 decides that:
 
@@ -181,13 +181,10 @@ def begin(validators: Validators, electorate: Electorate, *, height: int, batch:
     """
     validators = _told(validators, electorate)
     if validators.change:
-        change = validators.change[0]
         if electorate.start > validators.decided_height:
             validators = _settled(validators, validators.queue, active=_ahead(validators), voting=validators.following)
         elif electorate.phase is None:
-            is_released = Change(RELEASE, change.key) in validators.queue
-            again = (change,) if change.kind == JAIL and not is_released else ()
-            validators = _settled(validators, (*validators.queue, *again))
+            validators = _settled(validators, (*validators.queue, *_still_to_jail(validators)))
         else:
             return validators
     while validators.queue and not validators.change:
@@ -260,6 +257,14 @@ def _barred(seats: Seats, queue: tuple[Change, ...], height: int) -> Seats:
     """Seats as they come into force: who waits to be jailed is jailed already, whatever has its turn before."""
     waiting = {change.key for change in queue if change.kind == JAIL}
     return tuple(_jailed(seat, height) if seat.key in waiting and not seat.is_jailed else seat for seat in seats)
+
+
+def _still_to_jail(validators: Validators) -> tuple[Change, ...]:
+    """Jails for who is jailed, weighs something yet, and of whom neither a jail nor a release waits."""
+    waiting, weights = validators.queue, dict(validators.voting)
+    heavy = (seat.key for seat in validators.active if seat.is_jailed and weights[seat.key])
+    awaited = {change.key for change in waiting if change.kind in (JAIL, RELEASE)}
+    return tuple(Change(JAIL, key) for key in heavy if key not in awaited)
 
 
 def _settled(validators: Validators, queue: tuple[Change, ...], **changed: Any) -> Validators:

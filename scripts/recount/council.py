@@ -107,8 +107,10 @@ class Council:
             self.seats, self.voting = self.expected, self.following
         elif wish is not None and turnout.is_changing:
             return
-        elif wish is not None and wish.kind == JAIL and Wish(RELEASE, wish.key) not in self.waiting:
-            self.waiting.append(wish)
+        elif wish is not None:
+            at_hand = {each.key for each in self.waiting if each.kind in (JAIL, RELEASE)}
+            heavy = (key for key, weight in self.voting if weight and self.seats[key].is_jailed)
+            self.waiting += [Wish(JAIL, key) for key in heavy if key not in at_hand]
         self.under_way, self.following, self.decided = None, (), 0
         while self.waiting and self.under_way is None:
             self._take_up(self.waiting.pop(0), height)
@@ -138,10 +140,9 @@ class Council:
 
     def _jail(self, key: bytes, height: int) -> None:
         """Whatever else is wished for: it makes no blocks from now on, and whoever takes its seat neither."""
-        seat = self._at_last(height).get(key) or self.expected.get(key) or self.seats.get(key)
-        claim(seat is not None, "somebody is jailed who does not sit")
-        assert seat is not None
-        claim(not seat.is_jailed, "jailed twice")
+        known = [seats[key] for seats in (self._at_last(height), self.expected, self.seats) if key in seats]
+        claim(bool(known), "somebody is jailed who does not sit")
+        claim(not all(seat.is_jailed for seat in known), "jailed twice")
         if key in self.seats:
             self.seats = {**self.seats, key: self.seats[key]._replace(is_jailed=True, clean=height)}
         self.waiting.append(Wish(JAIL, key))

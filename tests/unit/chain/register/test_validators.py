@@ -404,6 +404,29 @@ def test_a_jail_that_lapsed_does_not_outlive_the_release_that_waits() -> None:
     assert lapsed.seat(key(2)) == Seat(key(2), 1, 0, 148)
 
 
+def test_whose_release_lapsed_while_it_weighed_something_waits_to_be_jailed_again() -> None:
+    # given two whose jails lapse since their releases wait, each of which is a change since the other is jailed
+    releases = (Change(RELEASE, key(2)), Change(RELEASE, key(3)))
+    waits = asked(decided(asked(of(4), Change(JAIL, key(2))), 20), Change(JAIL, key(3)), *releases)
+    under_way = []
+    for height in (148, 276, 404, 532):
+        waits = begin(waits, at_first(waits), height=height, batch=BATCH)
+        under_way.append(waits.change)
+    # when the releases lapse too, then nobody makes no blocks and votes for ever
+    assert under_way == [(Change(JAIL, key(3)),), *((each,) for each in releases), (Change(JAIL, key(2)),)]
+    assert [seat.is_jailed for seat in waits.active] == [0, 1, 1, 0]
+    assert [weight for _, weight in in_force(waits, 540).voting] == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("is_decided", [False, True])
+def test_who_leaves_its_seat_for_a_jailed_one_can_be_jailed_meanwhile(*, is_decided: bool) -> None:
+    jailed = settle(asked(of(4), Change(JAIL, key(2))), 20)
+    waits = asked(jailed, Change(REPLACE, key(1), key(7)), Change(REPLACE, key(2), key(1)))
+    caught = asked(decided(waits, 40) if is_decided else waits, Change(JAIL, key(1)))
+    assert [seat.is_jailed for seat in caught.active] == [1, 1, 0, 0]
+    assert refused(caught, Change(JAIL, key(1))) is Reason.ALREADY_JAILED
+
+
 @pytest.mark.parametrize("leaving", [Change(REMOVE, key(2)), Change(REPLACE, key(2), key(7))])
 @pytest.mark.parametrize("is_decided", [False, True])
 @pytest.mark.parametrize("lapses", [False, True])
