@@ -49,16 +49,20 @@ class ProofSource(Protocol):
 def prove(genesis: Genesis, source: ProofSource, key: bytes) -> bytes:
     """The file that shows where the owner of ``key`` stands in the source's state, checked before it is returned.
 
-    Raises :class:`Refused`: ``CROSSES_FINALITY`` where the headers do not make that state final (yet), or as
-    :func:`~chain.documents.proof.check_evidence` does, for a source that is damaged.
+    Raises :class:`Refused`: ``CROSSES_FINALITY`` where the headers do not make that state final (yet), ``TOO_LARGE``,
+    and ``NOT_EXECUTED`` for a source that is damaged, which is not the fault of whoever asks.
     """
     try:
         entries = tuple(_shown(source, at) for at in needed(key, source.entry))
         runs = tuple(_runs(genesis, source))
-    except InvariantBroken as error:  # an entry that is none, as in the file
-        raise Refused(Reason.MALFORMED, str(error)) from error
-    data = encode_evidence(genesis, ProofFile(key, source.header.height, runs, entries))
-    check_evidence(genesis, data)
+        data = encode_evidence(genesis, ProofFile(key, source.header.height, runs, entries))
+        check_evidence(genesis, data)
+    except InvariantBroken as error:  # an entry that is none
+        raise Refused(Reason.NOT_EXECUTED, f"the chain here is damaged ({error})") from error
+    except Refused as refusal:
+        if refusal.reason in (Reason.CROSSES_FINALITY, Reason.TOO_LARGE):
+            raise
+        raise Refused(Reason.NOT_EXECUTED, f"the chain here is damaged ({refusal})") from refusal
     return data
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.base.errors import Reason, Refused
+from chain.base.errors import InvariantBroken, Reason, Refused
 from chain.branches.blockchain import Blockchain
 from chain.branches.ledger import Ledger
 from chain.consensus.headers import Header
@@ -26,6 +26,7 @@ from chain.register.state import decode_entry
 from chain.tree.stateproof import Proof
 from tests.support.homes import tamper, write_genesis
 from tests.support.proving import checked, proof_of, stored_state
+from tests.support.refusals import refusal
 from tests.support.registered import City, changing_city, lively_city
 from tests.support.world import secret
 
@@ -139,6 +140,26 @@ def test_what_the_headers_do_not_make_final_is_not_proven(city: City) -> None:
     with pytest.raises(Refused) as caught:
         prove(city.genesis, source, city.ann.key)
     assert caught.value.reason is Reason.CROSSES_FINALITY
+
+
+class NoEntry(Executed):
+    """What is stored as an entry is none."""
+
+    def entry(self, key: bytes) -> Entry | None:
+        raise InvariantBroken("no entry")
+
+
+class WrongPath(Executed):
+    """The tree over the state is another one."""
+
+    def path(self, key: bytes) -> Proof:
+        return super().path(bytes(32))
+
+
+@pytest.mark.parametrize("kind", [NoEntry, WrongPath])
+def test_what_is_damaged_here_is_not_held_against_who_asks(city: City, kind: type[Executed]) -> None:
+    source = kind(city.genesis, city.blocks, city.blocks[-9].header)
+    assert refusal(prove, city.genesis, source, city.ann.key) is Reason.NOT_EXECUTED
 
 
 # --------------------------------------------------------------------------------------------------- after a reorg
