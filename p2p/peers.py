@@ -25,7 +25,7 @@ from p2p.lobby import Use
 from p2p.pulse import Pulse
 from p2p.refusals import Refusal
 from p2p.reputation import Reputation, Weight, count_refusal
-from p2p.requests import Failure, RequestError, Requests
+from p2p.requests import Failure, RequestError, Requests, reading
 from p2p.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -347,6 +347,7 @@ class PeerSupervisor:
         link = self._links.get(peer_id)
         if link is None or link.hello is not None:
             raise Refused(Reason.UNSOLICITED, "one hello for each connection")
-        self._note_hello(link, request)
+        with reading():
+            self._note_hello(link, request)
         link.greeted.set()
         return self._hello()

@@ -286,12 +286,15 @@ class LedgerProtocol:
 
     async def _serve(self, kind: Kind, peer: str, question: bytes) -> bytes:
         self._transport.peers.credit(peer, Use.ASKED)
-        return await self._node.answer(kind.decode(question))
+        with requests.reading():
+            asked = kind.decode(question)
+        return await self._node.answer(asked)
 
     async def _prove(self, peer: str, key: bytes) -> bytes:
         self._transport.peers.credit(peer, Use.ASKED)
-        if len(key) != KEY_BYTES:
-            raise Refused(Reason.MALFORMED, f"a proof is about a key, which has {KEY_BYTES} bytes")
+        with requests.reading():
+            if len(key) != KEY_BYTES:
+                raise Refused(Reason.MALFORMED, f"a proof is about a key, which has {KEY_BYTES} bytes")
         proof = await self._node.prove(key)
         if len(proof) > MAX_MESSAGE_BYTES:
             raise Refused(Reason.TOO_LARGE, f"the proof has {len(proof)} bytes, a reply holds {MAX_MESSAGE_BYTES}")
@@ -299,4 +302,6 @@ class LedgerProtocol:
 
     async def _give(self, peer: str, question: bytes) -> bytes:
         self._transport.peers.credit(peer, Use.ASKED)
-        return await self._node.give(GetPart.decode(question))
+        with requests.reading():
+            asked = GetPart.decode(question)
+        return await self._node.give(asked)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,7 +18,7 @@ from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
-from chain.base.errors import InvariantBroken, Reason, Refused
+from chain.base.errors import InvariantBroken, Refused
 from p2p.dues import Account, Dues, Inquiry
 from p2p.frames import (
     LIBRARY_ERRORS,
@@ -91,6 +92,19 @@ class RequestError(Exception):
 
     def __str__(self) -> str:
         return f"{self.failure.value}: {self.detail}" if self.detail else self.failure.value
+
+
+class Unreadable(Refused):
+    """A request that cannot be read: no honest peer of this network sends one, so it is held against its sender."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """What is refused in here is the request itself, and not what follows from it.  Raises :class:`Unreadable`."""
+    try:
+        yield
+    except Refused as refusal:
+        raise Unreadable(refusal.reason, refusal.detail) from refusal
 
 
 class ReplyStatus(Enum):
@@ -321,7 +335,7 @@ class Requests:
                 raise InvariantBroken(f"a reply to {endpoint.name} has {len(reply)} bytes")
             account.charge(reply)
         except Refused as error:
-            is_unreadable = error.reason is Reason.MALFORMED
+            is_unreadable = isinstance(error, Unreadable)
             count_refusal(error, is_blamed=is_unreadable)
             if is_unreadable:
                 self.report(account.inquiry.peer_id, Weight.INVALID, f"sent as {endpoint.name} what is {error}")

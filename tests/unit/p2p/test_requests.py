@@ -17,7 +17,7 @@ from p2p.frames import NEGOTIATION, NOT_SUPPORTED
 from p2p.network import open_transport
 from p2p.peers import PeerSettings
 from p2p.reputation import BLAMED, REFUSED
-from p2p.requests import Failure, RequestError
+from p2p.requests import Failure, RequestError, reading
 from tests.unit.p2p.net import (
     PATIENCE_S,
     PREFIX,
@@ -259,15 +259,21 @@ async def test_crash_way_3_a_hostile_request_is_counted_against_its_sender(reque
 
 
 async def test_a_request_that_cannot_be_read_is_counted_and_held_against_its_sender() -> None:
-    async def picky(_peer_id: str, _request: bytes) -> bytes:
-        raise Refused(Reason.MALFORMED, "not that")
+    async def picky(_peer_id: str, request: bytes) -> bytes:
+        refusal = Refused(Reason.MALFORMED, "not that")
+        if request:  # what was read, and is found to be wrong here, is not the sender's fault
+            raise refusal
+        with reading():
+            raise refusal
 
     async with mesh_of(2) as (node, friend), impostor(9, node) as (_, requests):
         refused, blamed = REFUSED[Reason.MALFORMED], BLAMED[Reason.MALFORMED]
         node.transport.requests.serve("picky", picky, max_request=9, max_response=9, max_concurrent=1)
-        with pytest.raises(RequestError, match="malformed"):
-            await requests.ask(node.peer_id, "picky", b"", max_response=9, timeout_s=PATIENCE_S)
-        assert (REFUSED[Reason.MALFORMED], BLAMED[Reason.MALFORMED]) == (refused + 1, blamed + 1)
+        for request in (b"good", b""):
+            assert BLAMED[Reason.MALFORMED] == blamed
+            with pytest.raises(RequestError, match="malformed"):
+                await requests.ask(node.peer_id, "picky", request, max_response=9, timeout_s=PATIENCE_S)
+        assert (REFUSED[Reason.MALFORMED], BLAMED[Reason.MALFORMED]) == (refused + 2, blamed + 1)
         assert any(info.score > 20 for info in node.transport.peers.connected())
         await require_service(node, friend)
 
