@@ -15,7 +15,7 @@ import pytest
 
 from scripts import simulate
 from scripts.console import Numbers, numbers_text
-from scripts.simulation import matrix, record, sweep, telling
+from scripts.simulation import everyrule, matrix, record, sweep, telling
 from scripts.simulation.history import cast
 from scripts.simulation.mutations import MUTATIONS
 from scripts.simulation.settings import Settings
@@ -174,6 +174,22 @@ def test_all_broken_rules_are_tried_one_by_one(
     assert "| **not at all** |" in second
     assert run(*seen["replay"].partition("simulate.py ")[2].split()) == EXIT_WRONG
     assert seen["violation"] in capsys.readouterr().out
+
+
+def test_the_page_tells_of_each_broken_rule_that_it_was_noticed() -> None:
+    lines = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| rule broken")]
+    assert len(rows) == len(MUTATIONS)
+    for row, (name, mutation) in zip(rows, MUTATIONS.items(), strict=True):
+        assert row.startswith(f"| {name}: {mutation.what} |")
+        assert "| seed " in row
+
+
+def test_each_break_of_the_consensus_that_nothing_noticed_is_argued() -> None:
+    text = everyrule.DOCUMENT.read_text(encoding="utf-8")
+    assert "\n## Survivors\n" in text
+    assert "not argued**" not in text
+    assert "no history executes it" not in text
 
 
 def test_the_matrix_ends_with_0_where_theory_is_right_and_with_1_where_not(
