@@ -29,6 +29,12 @@ class Aside:
             self._by_actor[transaction.actor] = Newest(MAX_OF_ACTOR)
         self._by_actor[transaction.actor].renew(transaction.id, (height, transaction))
 
+    def drop(self, transaction: VerifiedTransaction) -> None:
+        """A block holds it."""
+        own = self._by_actor.get(transaction.actor)
+        if own is not None:
+            own.pop(transaction.id, None)
+
     def take(self) -> list[VerifiedTransaction]:
         """All of it, which leaves."""
         return self._take(lambda _: True)

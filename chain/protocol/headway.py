@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from chain.branches.blockchain import Added, Blockchain
-from chain.content.blocks import Block
 from chain.protocol.events import Fault, Finalized, HeadMoved
 from chain.protocol.heard import Heard
 from chain.protocol.mempool import MAX_TRANSACTIONS, Mempool
@@ -39,7 +36,7 @@ class Headway:
         for block in added.adopted:
             self._mempool.discard(block.transactions, block.header.height)
         self._mempool.follow(self._chain.ledger.forgotten(len(added.adopted)), head.height)
-        self._take_back(added.abandoned)
+        self._take_back(added)
         if head.height % EXPIRE_EVERY_BLOCKS == 0:
             self._mempool.expire(head.height + 1)
         delay_ms = now_ms - self._chain.genesis.slot_start_ms(head.slot)
@@ -62,7 +59,7 @@ class Headway:
         self._out.store_move(added.abandoned, added.adopted)
         for block in added.adopted:
             self._mempool.discard(block.transactions, block.header.height)
-        self._take_back(added.abandoned)
+        self._take_back(added)
 
     def settle(self, now_ms: int) -> None:
         """Let the state on disk follow what is final, now and then."""
@@ -85,12 +82,14 @@ class Headway:
             self._out.put(Fault(text))
         self._chain.ledger.faults.clear()
 
-    def _take_back(self, abandoned: Sequence[Block]) -> None:
-        """What abandoned blocks ruled out may be possible again, and what they held waits for others."""
-        if not abandoned:
+    def _take_back(self, added: Added) -> None:
+        """What abandoned blocks ruled out may be possible again, and what they alone held waits for others."""
+        if not added.abandoned:
             return
         head_height = self._chain.head.header.height
+        held = {transaction.id for block in added.adopted for transaction in block.transactions}
         self._mempool.bring_back(head_height + 1)
-        for block in reversed(abandoned):
-            self._mempool.restore(block.transactions, head_height + 1)
+        for block in reversed(added.abandoned):
+            lost = [transaction for transaction in block.transactions if transaction.id not in held]
+            self._mempool.restore(lost, head_height + 1)
         self._mempool.follow(self._mempool.actors, head_height)  # also those whom an abandoned block forgot

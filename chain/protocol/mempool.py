@@ -177,14 +177,10 @@ class Mempool:
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """Take back the transactions of an abandoned block, also into a full pool: they were accepted before.
 
-        They may enter the block at ``height``, or a later one, and are this node's to offer from now on.
+        They may enter the block at ``height``, or a later one, and are this node's to offer from now on; what those up
+        to there rule out is set aside.
         """
-        for transaction in transactions:
-            try:
-                self.add(transaction, height, is_back=True)
-            except Refused:
-                self._follow(transaction.actor, height - 1)
-            self.claim((transaction,))
+        self._return(transactions, height)
 
     def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """The block at ``height`` holds these: drop them and whatever waited with a nonce that they used.
@@ -195,6 +191,7 @@ class Mempool:
         for transaction in transactions:
             actors[transaction.actor] = None
             self.remove(transaction.id)
+            self._aside.drop(transaction)
         self._queues.release(actors)
         for actor in actors:
             if actor in self._queues:  # of most nothing waits any more
@@ -252,6 +249,7 @@ class Mempool:
             try:
                 self.add(transaction, height, is_back=True)
             except Refused as refusal:  # it waits already, or another in its place, or this branch rules it out as well
+                self._follow(transaction.actor, height - 1)
                 self._aside.put(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
             self.claim((transaction,))
 

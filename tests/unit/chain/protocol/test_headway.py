@@ -35,3 +35,47 @@ def test_what_was_promised_comes_back_before_what_took_its_nonce() -> None:
         headway.moved(chain.add(block, arrived_in_slot=True), 0)
     # then that waits again which was promised: whoever took the other has that one
     assert list(pool) == list(pool.claimed(9)) == [promised]
+
+
+def test_what_an_abandoned_block_held_comes_back_though_another_branch_used_its_nonce_first() -> None:
+    # given a block with one of two that cannot both be, and a longer branch with the other
+    forge, chain, ann = Forge(GENESIS), Blockchain(GENESIS), Actor(GENESIS, 50)
+    pool = Mempool(chain.ledger.next_nonce)
+    headway = Headway(chain, pool, Heard(), Throttle(GENESIS.slot_ms), Outbox())
+    first = forge.block(None, [ann.sign(Enrol())], slot=1)
+    one = ann.sign(NameGuardians(bytes(32)))
+    ann.nonce -= 1
+    other = ann.sign(NameGuardians(bytes([1]) * 32))
+    longer = forge.block(first, [other], slot=3)
+    for block in (first, forge.block(first, [one], slot=2), longer, forge.block(longer, slot=4)):
+        headway.moved(chain.add(block, arrived_in_slot=True), 0)
+    assert chain.head.header.height == 3
+    assert not len(pool)
+    # when a branch wins that has neither
+    parent = first
+    for slot in (5, 6, 7):
+        parent = forge.block(parent, slot=slot)
+        headway.moved(chain.add(parent, arrived_in_slot=True), 0)
+    # then the first one waits again, and the other for it to go
+    assert list(pool) == list(pool.claimed(9)) == [one]
+    pool.remove(one.id)
+    pool.became_final(0, 5)
+    assert list(pool) == list(pool.claimed(9)) == [other]
+
+
+def test_what_both_branches_hold_is_not_set_aside() -> None:
+    forge, chain, ann = Forge(GENESIS), Blockchain(GENESIS), Actor(GENESIS, 50)
+    pool = Mempool(chain.ledger.next_nonce)
+    headway = Headway(chain, pool, Heard(), Throttle(GENESIS.slot_ms), Outbox())
+    enrol = ann.sign(Enrol())
+    longer = forge.block(None, [enrol], slot=2)
+    for block in (forge.block(None, [enrol], slot=1), longer, forge.block(longer, slot=3)):
+        headway.moved(chain.add(block, arrived_in_slot=True), 0)
+    assert chain.head.header.height == 2
+    assert not len(pool)
+    # where it would come back to a key that is not known there
+    parent = None
+    for slot in (4, 5, 6):
+        parent = forge.block(parent, slot=slot)
+        headway.moved(chain.add(parent, arrived_in_slot=True), 0)
+    assert list(pool) == [enrol]
