@@ -58,7 +58,8 @@ def take_in(chain: Blockchain, mempool: Mempool, transactions: Iterable[Verified
 class Desk:
     """Where clients hand in what waits for a block: what a trial refuses for good is refused here as well.
 
-    What was taken stays tried until the head moves, or time: what comes after it is tried on top of it.
+    What was taken stays tried until the head moves, or time: what comes after it is tried on top of it.  Where one was
+    tried and not taken, what comes with it is not tried: a trial from the beginning for each would be too much.
     """
 
     def __init__(self, chain: Blockchain, mempool: Mempool) -> None:
@@ -68,11 +69,13 @@ class Desk:
 
     def submit(self, transactions: Iterable[VerifiedTransaction], slot: int) -> list[Refused | None]:
         """Like :func:`take_in`, for whoever waits for an answer."""
-        draft, take = self._draft(slot), _taking(self._chain, self._mempool)
-        return [self._submit(draft, take, transaction) for transaction in transactions]
+        self._renew(slot)
+        take = _taking(self._chain, self._mempool)
+        return [self._submit(take, transaction) for transaction in transactions]
 
-    def _submit(self, draft: Draft, take: Take, transaction: VerifiedTransaction) -> Refused | None:
-        if _is_worth_a_trial(draft, transaction):
+    def _submit(self, take: Take, transaction: VerifiedTransaction) -> Refused | None:
+        draft = None if self._tried is None else self._tried[2]
+        if draft is not None and _is_worth_a_trial(draft, transaction):
             ahead = _untried(draft, self._mempool, transaction, MAX_AHEAD_SUBMITTED + 1)
             refusal = _tried(draft, ahead, transaction) if len(ahead) <= MAX_AHEAD_SUBMITTED else None
             if refusal is not None and refusal.reason in FOR_GOOD:
@@ -82,11 +85,10 @@ class Desk:
             self._tried = None
         return outcome
 
-    def _draft(self, slot: int) -> Draft:
+    def _renew(self, slot: int) -> None:
         head = self._chain.head.header.id
         if self._tried is None or self._tried[:2] != (head, slot):
             self._tried = head, slot, _next_block(self._chain, slot)
-        return self._tried[2]
 
 
 def try_out(

@@ -9,9 +9,10 @@ from chain.base.keys import SecretKey
 from chain.branches.blockchain import Blockchain
 from chain.branches.ledger import Ledger
 from chain.consensus.electorate import Electorate
-from chain.content.actions import RECOVER, Approve, Enrol, Rate, Recover, Rotate
+from chain.content.actions import RECOVER, Approve, Enrol, Propose, Rate, Recover, Rotate
 from chain.content.consents import sign_recovery, sign_rotation
 from chain.content.identities import commitment_of
+from chain.content.proposals import AddValidator, RemoveValidator
 from chain.content.transactions import Transaction, VerifiedTransaction, sign_transaction
 from chain.protocol import trial
 from chain.protocol.mempool import Mempool
@@ -116,6 +117,18 @@ def test_what_a_trial_refuses_for_good_submission_refuses_as_well(bench: Bench, 
         "whom it rates may enrol before the block"
     )
     assert len(bench.mempool) == 3
+
+
+def test_what_is_not_taken_speaks_against_nothing_that_comes_with_it(bench: Bench) -> None:
+    # given a motion that lacks one approval, and a validator of whom something else waits
+    one, two, three, four = (Actor(GENESIS, number) for number in range(1, 5))
+    other = Propose(AddValidator(secret(77).public, 1))
+    moves = [one.sign(Propose(RemoveValidator(two.key))), two.sign(Approve(0))]
+    bench.chain.add(Forge(GENESIS).block(None, moves), arrived_in_slot=True)
+    bench.mempool.add(three.sign(other), 2)
+    three.nonce -= 1
+    # when it approves with the nonce of that, then another approves all the same
+    assert submitted(bench, three.sign(Approve(0)), four.sign(Approve(0))) == [Reason.NONCE_TAKEN, None]
 
 
 def test_who_moved_to_another_key_is_refused_to_rate_itself(bench: Bench, ann: Actor) -> None:
