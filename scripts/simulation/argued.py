@@ -87,10 +87,6 @@ ARGUED: dict[str, str] = {
     "seats is None and len(seats) > batch and (not _is_led(seats))": (
         "Nobody asks here for what makes no sense once its turn comes; `test_validators.py` does, and it crashes there."
     ),
-    "validators.begin: again = (change,) if change.kind == JAIL and (not is_released) else () -> "
-    "again = (change,) if change.kind == JAIL and is_released else ()": (
-        "In no history does a jail lapse; `test_validators.py` has some that do, also while a release waits."
-    ),
     "validators._applied: check_public_key(other) -> pass": (
         "Who gets a seat has signed that it agrees, and with a key that is none nobody signs."
     ),
@@ -126,6 +122,10 @@ ARGUED: dict[str, str] = {
 
 #: Rules that no named break is about, and why.
 RULES: dict[str, str] = {
+    "nobody is believed a height for which there were too few slots (`check_height`, `check_claim`)": (
+        "A chain gets there block by block, each in a later slot than its parent, so nobody can ever show it. Without "
+        "this check who claims it is asked one small question, like anybody who claims what is not there."
+    ),
     "a validator checks its own header before it signs it (`Producer.make`)": (
         "What its branch holds of its own key it heard first, block by block: `Testimony.watch` and "
         "`Producer.seen_elsewhere` silence it before such a branch is its head. The check stands behind that."

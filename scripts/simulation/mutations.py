@@ -135,9 +135,6 @@ MUTATIONS: dict[str, Mutation] = {
     "no-quota": Mutation(
         "any number of blocks of one slot is passed on", patches.no_quota, "none", "floods", is_inside=True
     ),
-    "no-plausibility": Mutation(
-        "heights are believed for which there were too few slots", patches.no_plausibility, "strangers", is_inside=True
-    ),
     "old-news": Mutation("announcements of what is final are passed on", patches.old_news, "strangers", is_inside=True),
     "any-ids": Mutation("a block is announced with any transactions", patches.any_ids, "strangers"),
     "any-leader": Mutation("anybody announces blocks", patches.any_leader, "strangers", is_inside=True),

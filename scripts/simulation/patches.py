@@ -293,10 +293,6 @@ def no_quota() -> Sequence[Patch]:
     return [(admission, "MAX_ANNOUNCED_PER_SLOT", 10**9)]
 
 
-def no_plausibility() -> Sequence[Patch]:
-    return [(admission, "check_claim", _nothing), (admission, "check_height", _nothing)]
-
-
 def old_news() -> Sequence[Patch]:
     return [(admission, "check_not_final", _nothing)]
 

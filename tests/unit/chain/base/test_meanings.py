@@ -27,7 +27,7 @@ def test_the_commands_that_meanings_name_exist() -> None:
     from scripts.registry_parts.motions import motion  # noqa: PLC0415
 
     text = " ".join(f"{meaning.rule} {meaning.needed}" for meaning in MEANINGS.values())
-    named = {part.split()[0] for part in text.split("`")[1::2] if not part.startswith(("--", "inspect_chain.py"))}
+    named = {part.split()[0] for part in text.split("`")[1::2] if not part.startswith(("--", "/"))}
     assert named
     assert named <= set(registry.commands)
     motions = {part.split()[1] for part in text.split("`")[1::2] if part.startswith("motion ")}

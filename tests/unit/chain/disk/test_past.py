@@ -98,5 +98,5 @@ def test_of_too_much_the_newest_is_kept(city: City, tmp_path: Path, monkeypatch:
 
 def test_a_large_register_is_asked_at_its_home(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_MEMBERS", 3)
-    with view_after(city, city.blocks, tmp_path) as view, pytest.raises(Unclear, match=r"inspect_chain\.py"):
+    with view_after(city, city.blocks, tmp_path) as view, pytest.raises(Unclear, match=r"its home can be asked"):
         Past(city.genesis).about(view, city.ann.key, silent)
