@@ -176,15 +176,6 @@ def test_all_broken_rules_are_tried_one_by_one(
     assert seen["violation"] in capsys.readouterr().out
 
 
-def test_the_page_tells_of_each_broken_rule_that_it_was_noticed() -> None:
-    lines = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| rule broken")]
-    assert len(rows) == len(MUTATIONS)
-    for row, (name, mutation) in zip(rows, MUTATIONS.items(), strict=True):
-        assert row.startswith(f"| {name}: {mutation.what} |")
-        assert "| seed " in row
-
-
 def test_each_break_of_the_consensus_that_nothing_noticed_is_argued() -> None:
     text = everyrule.DOCUMENT.read_text(encoding="utf-8")
     assert "\n## Survivors\n" in text
