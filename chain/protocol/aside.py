@@ -1,6 +1,7 @@
 """What this node promised to offer, and cannot now: a block that is not final rules it out, or another is in its place.
 
-It waits for that block to lose, or for that other to leave the pool."""
+It waits for that block to lose, or for that other to leave the pool.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +35,8 @@ class Aside:
         own = self._by_actor.get(transaction.actor)
         if own is not None:
             own.pop(transaction.id, None)
+            if not own:
+                del self._by_actor[transaction.actor]
 
     def take(self) -> list[VerifiedTransaction]:
         """All of it, which leaves."""

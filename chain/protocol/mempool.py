@@ -180,7 +180,13 @@ class Mempool:
         They may enter the block at ``height``, or a later one, and are this node's to offer from now on; what those up
         to there rule out is set aside.
         """
-        self._return(transactions, height)
+        for transaction in transactions:
+            try:
+                self.add(transaction, height, is_back=True)
+            except Refused as refusal:  # it waits already, or another in its place, or this branch rules it out as well
+                self._follow(transaction.actor, height - 1)
+                self._aside.put(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
+            self.claim((transaction,))
 
     def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """The block at ``height`` holds these: drop them and whatever waited with a nonce that they used.
@@ -234,7 +240,7 @@ class Mempool:
 
         Before :meth:`restore`, so that what was promised here comes before what took its nonce there.
         """
-        self._return(self._aside.take(), height)
+        self.restore(self._aside.take(), height)
 
     def became_final(self, final_height: int, height: int) -> None:
         """What blocks up to ``final_height`` ruled out is out for good.
@@ -242,16 +248,7 @@ class Mempool:
         What is set aside since another waited with its nonce, and that one is gone, may enter the block at ``height``.
         """
         self._aside.forget(final_height)
-        self._return(self._aside.take_displaced(), height)
-
-    def _return(self, promised: Iterable[VerifiedTransaction], height: int) -> None:
-        for transaction in promised:
-            try:
-                self.add(transaction, height, is_back=True)
-            except Refused as refusal:  # it waits already, or another in its place, or this branch rules it out as well
-                self._follow(transaction.actor, height - 1)
-                self._aside.put(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
-            self.claim((transaction,))
+        self.restore(self._aside.take_displaced(), height)
 
     @property
     def is_full(self) -> bool:

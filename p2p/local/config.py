@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from chain.base.errors import OperatorError
-from chain.branches.lightchain import read_checkpoint
 from chain.content.tables import line_of, read_text
 from chain.disk.database import DATABASE
 from chain.disk.places import SCHEMES, Address, Place
@@ -58,6 +57,8 @@ def _is_http(value: str) -> bool:
 
 
 def _is_checkpoint(value: str) -> bool:
+    from chain.branches.lightchain import read_checkpoint  # noqa: PLC0415 – few homes name one
+
     try:
         return not value or bool(read_checkpoint(value))
     except OperatorError:

@@ -503,8 +503,8 @@ def test_what_was_promised_comes_before_what_took_its_nonce_in_a_block_that_lose
         assert list(pool) == list(pool.claimed(9)) == [promised]
 
 
-def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
-    # given what was promised and ruled out, and another of its nonce, which its actor sent meanwhile
+def displaced(pool: Pool) -> tuple[VerifiedTransaction, VerifiedTransaction]:
+    """What was promised and ruled out, and could not come back for another of its nonce, which its actor sent then."""
     ann = member(pool, 1)
     promised = rates(ann, 1)[0]
     ann.nonce = 1
@@ -514,6 +514,11 @@ def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
     pool.set_aside(promised, HEIGHT)
     pool.take(other)
     pool.bring_back(HEIGHT + 1)
+    return promised, other
+
+
+def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
+    promised, other = displaced(pool)
     assert list(pool) == [other]
     # when what ruled it out is final, and that other is still here
     pool.became_final(HEIGHT, HEIGHT + 2)
@@ -526,20 +531,12 @@ def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
 
 
 def test_what_another_stood_in_for_is_out_for_good_where_that_is_final(pool: Pool) -> None:
-    ann = member(pool, 1)
-    promised = rates(ann, 1)[0]
-    ann.nonce = 1
-    other = ann.sign(Rate(bytes(32), 1, 5))
-    pool.take(promised)
-    pool.claim((promised,))
-    pool.set_aside(promised, HEIGHT)
-    pool.take(other)
-    pool.bring_back(HEIGHT + 1)
-    pool.members[ann.key] = 2
+    _, other = displaced(pool)
+    pool.members[other.actor] = 2
     pool.discard([other], HEIGHT + 1)
     pool.became_final(HEIGHT, HEIGHT + 2)
     pool.became_final(HEIGHT + 1, HEIGHT + 3)
-    pool.members[ann.key] = 1
+    pool.members[other.actor] = 1
     pool.bring_back(HEIGHT + 1)
     assert not len(pool)
 
