@@ -26,7 +26,7 @@ from chain.content.blocks import encode_block, heading_of
 from chain.content.transactions import sign_transaction
 from chain.protocol.events import Request
 from chain.protocol.messages import Announcement, GetHeadings, GetTransactions, RawItems, Status
-from scripts.simulation.checks import CLOCK_DISPARITY_MS
+from scripts.simulation.checks import CLOCK_DISPARITY_MS, MAX_LATE_SLOTS
 from scripts.simulation.forge import in_the_name_of
 from scripts.simulation.node import SimulatedNode
 from scripts.simulation.wire import Announced, Attested, Batch, Claim, Gossip, Message, attested
@@ -53,6 +53,7 @@ class Stranger:
         # How often it did what proves something about it, by what it proves.
         self.proofs: Counter[Reason] = Counter()
         self._heard: deque[Announced | Attested] = deque(maxlen=MAX_HEARD)
+        self._heard_first: list[Announced] = []
 
     @property
     def acts(self) -> Sequence[Deed]:
@@ -103,6 +104,8 @@ class Stranger:
         self._heard.append(message)
         if isinstance(message, Attested):
             return
+        if len(self._heard_first) < FLOOD:
+            self._heard_first.append(message)
         announcement = Announcement.decode(message.data)
         if announcement.transaction_ids:
             stripped = Announcement(announcement.header, announcement.ballot, ())
@@ -185,7 +188,9 @@ class Stranger:
         return [attested([self._attestation(ahead + number) for number in range(FLOOD)])]
 
     def replays(self) -> list[Message]:
-        """Good announcements and attestations of some time ago, again."""
+        """Good announcements and attestations of some time ago, again; in a long history the first announcements."""
+        if self.world.slot > MAX_LATE_SLOTS:
+            return list(self._heard_first)
         return list(self.world.random.choices(self._heard, k=FLOOD)) if self._heard else []
 
     # ---------------------------------------------------------------------------------------- what it claims

@@ -51,7 +51,7 @@ def follows(observer: Foreigner, node: RunningNode, rules: Genesis) -> None:
     for _ in work_for(node, rules):
         if observer.process.poll() is not None:
             break
-    assert observer.process.returncode == 0, (observer.said, node.log())
+    assert observer.process.returncode == 0, (observer.story, node.log())
 
 
 def test_a_js_observer_follows_blocks_fetches_them_and_checks_a_proof(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_js_observer_follows_a_change_of_validators(tmp_path: Path) -> None:
         assert node.submit([member.sign(Enrol()), heavier, second.sign(Approve(0))]) == [None, None, None]
         with observing(node, rules.id, member.key, tmp_path, blocks=MANY) as observer:
             for _ in work_for(node, rules):
-                assert observer.process.poll() is None, (observer.said, node.log())
+                assert observer.process.poll() is None, (observer.story, node.log())
                 if any(has_changed(each) for each in observer.events("counted")):
                     break
 
@@ -97,7 +97,7 @@ def test_a_js_observer_of_another_network_is_told_so(tmp_path: Path) -> None:
         validators(tmp_path, rules, 1) as (node,),
         observing(node, bytes(32), bytes(32), tmp_path) as observer,
     ):
-        assert observer.process.wait(DEADLINE_S) == 1, observer.said
+        assert observer.process.wait(DEADLINE_S) == 1, observer.story
         (refused,) = observer.events("refused")
         assert refused["why"] == "network"
         assert f"/goodfaith/{PROTOCOL_VERSION}/{rules.id.hex()[:16]}/" in refused["text"]

@@ -44,7 +44,7 @@ def test_a_go_peer_is_in_the_mesh_of_four_validators_and_hears_every_block(tmp_p
     rules = genesis_of(4, genesis_time_ms=int(time.time() * 1000))
     with validators(tmp_path, rules, 4) as nodes, observing(nodes[0], rules, tmp_path) as observer:
         for _ in work_for(nodes[0], rules):
-            assert observer.process.poll() is None, (observer.said, nodes[0].log())
+            assert observer.process.poll() is None, (observer.story, nodes[0].log())
             heard = len(observer.events("gossiped")) >= BLOCKS_HEARD
             if heard and observer.events("attested") and observer.events("fetched") and mesh_of(nodes[0]) == 4:
                 break
@@ -60,7 +60,7 @@ def test_what_a_go_peer_publishes_becomes_part_of_a_block(tmp_path: Path) -> Non
         batch = RawItems((second.sign(Enrol()).raw,)).encode()
         with observing(node, rules, tmp_path, TRANSACTIONS, batch.hex()) as observer:
             wait_for(lambda: node.status()["final_transactions"] >= 2, "what was published is final")
-            assert observer.process.poll() is None, observer.said
+            assert observer.process.poll() is None, observer.story
         assert node.get("/peers")["banned"] == {}
 
 
@@ -69,7 +69,7 @@ def test_a_go_peer_that_publishes_nonsense_is_sent_away_and_told_why(tmp_path: P
     with validators(tmp_path, rules, 1) as (node,):
         assert node.submit([Actor(rules, 1_000).sign(Enrol())]) == [None]
         with observing(node, rules, tmp_path, BLOCKS, b"nonsense".hex()) as observer:
-            assert observer.process.wait(DEADLINE_S) == 1, observer.said
+            assert observer.process.wait(DEADLINE_S) == 1, observer.story
             (refused,) = observer.events("refused")
             (greeted,) = observer.events("greeted")
         assert refused["why"] == Why.BANNED.value

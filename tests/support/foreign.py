@@ -27,14 +27,20 @@ _MESH = re.compile(r'^goodfaith_gossip_mesh_peers{topic="blocks"} (\S+)$', re.MU
 class Foreigner:
     """A process, and what it has said: one JSON document a line, each of some ``event``."""
 
-    def __init__(self, process: subprocess.Popen[str], output: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], output: Path, complaints: Path) -> None:
         self.process = process
         self._output = output
+        self._complaints = complaints
 
     @property
     def said(self) -> list[dict[str, Any]]:
         lines = self._output.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    @property
+    def story(self) -> str:
+        """All of it, and what went wrong, for the message of a test that fails."""
+        return self._output.read_text(encoding="utf-8") + self._complaints.read_text(encoding="utf-8")
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [each for each in self.said if each["event"] == name]
@@ -43,12 +49,14 @@ class Foreigner:
 @contextmanager
 def foreigner(command: Sequence[str], cwd: Path, output: Path) -> Iterator[Foreigner]:
     """Run a command in a folder; it is killed at the end if it still runs."""
+    complaints = output.with_suffix(".stderr")
     with (
-        output.open("w") as out,
-        subprocess.Popen(command, cwd=cwd, stdout=out, stderr=subprocess.PIPE, text=True) as process,
+        output.open("wb") as out,
+        complaints.open("wb") as err,
+        subprocess.Popen(command, cwd=cwd, stdout=out, stderr=err) as process,
     ):
         try:
-            yield Foreigner(process, output)
+            yield Foreigner(process, output, complaints)
         finally:
             process.kill()
 

@@ -161,13 +161,11 @@ class Host:
         self._handlers: list[Any] = []
         self.id: str = go.ask("peer_string", go.handle("host_id", self._handle))["Strings"][0]
 
-    def connect(self, address: str) -> str:
-        """Connect with who is at a multiaddr with its id; that id."""
+    def connect(self, address: str) -> None:
+        """Connect with who is at a multiaddr with its id."""
         info = self._go.handle("peer_addrInfoFromP2pAddr", _text(address))
         self._go.ask("host_connect", self._handle, info)
-        peer = address.rpartition("/")[2]
-        self._peers[peer] = self._go.handle("addrInfo_id", info)
-        return peer
+        self._peers[address.rpartition("/")[2]] = self._go.handle("addrInfo_id", info)
 
     def open(self, peer: str, protocol: str) -> Stream:
         """A new stream to one that we connected with."""

@@ -12,8 +12,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack
 
@@ -24,6 +25,8 @@ OK = b"\x00"
 AT_ONCE = 65_536
 EVERY_S = 0.25
 BLOCK_BYTES = 100_000
+
+T = TypeVar("T")
 
 
 def say(event: str, **facts: Any) -> None:
@@ -72,21 +75,28 @@ class Observer:
         self._blocks = self._host.join(prefix + "blocks")
         Thread(target=self._listen, daemon=True).start()
         self._address = address
-        self._peer = self.meet()
+        self._peer = address.rpartition("/")[2]
         _addresses, status = msgpack.unpackb(self._ask("hello", greeting))
         say("greeted", id=self._host.id, height=msgpack.unpackb(status)[1])
-        self._host.ping(self._peer)
+        self._insist(lambda: self._host.ping(self._peer))
         say("pinged")
 
-    def meet(self) -> str:
-        """Dial the node where it is not connected, until it is; who that is.
+    def meet(self) -> None:
+        """Dial the node where it is not connected, until it is."""
+        self._insist(lambda: None)
+
+    def _insist(self, work: Callable[[], T]) -> T:
+        """Do something with the node, connected, until it works; what it gives.
 
         go-libp2p gives up after seconds, and so does a node that hears nothing of a peer: too soon for a busy machine.
+        Whoever is sent away for good is told so, and that ends this process.
         """
         while True:
             try:
-                return self._host.connect(self._address)
-            except GoError:
+                self._host.connect(self._address)
+                return work()
+            except (GoError, EOFError) as error:
+                say("interrupted", by=str(error))
                 time.sleep(EVERY_S)
 
     def _serve(self, name: str, reply: bytes) -> None:
@@ -100,11 +110,15 @@ class Observer:
         self._host.serve(self._prefix + name, answer)
 
     def _ask(self, name: str, request: bytes) -> bytes:
+        return self._insist(lambda: self._answer(name, request))
+
+    def _answer(self, name: str, request: bytes) -> bytes:
         stream = self._host.open(self._peer, self._prefix + name)
         stream.write(frame(request))
         reply = payload_of(stream)
         stream.close()
-        assert reply[:1] == OK, reply
+        if reply[:1] != OK:
+            raise GoError(f"answered {reply!r}")
         return reply[1:]
 
     def _listen(self) -> None:

@@ -232,3 +232,12 @@ def test_the_command_of_a_replay_names_all_that_matters() -> None:
     short = Settings(slots=50, disk="real", only=(2, 3), skip=4)
     assert telling.replay_command(short, 9).endswith("--faults all --disk real --skip 4 --only 2..4")
     assert telling.replay_command(replace(short, only=(), skip=0), 9).endswith("--disk real --only ''")
+
+
+def test_the_page_tells_of_each_broken_rule_that_it_was_noticed() -> None:
+    lines = sweep.DOCUMENT.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| rule broken")]
+    assert len(rows) == len(MUTATIONS)
+    for row, (name, mutation) in zip(rows, MUTATIONS.items(), strict=True):
+        assert row.startswith(f"| {name}: {mutation.what} |")
+        assert "| seed " in row
