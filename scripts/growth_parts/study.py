@@ -74,16 +74,23 @@ class Row:
 def measure(members: int, folder: Path, *, keep: bool) -> Row:
     """Measure a register in ``folder``, which is built where it is not there, and removed unless one is to ``keep`` it.
 
-    Raises :class:`OperatorError` where it does not fit.
+    It grows by what is measured, so one that is kept is measured in a copy.  Raises :class:`OperatorError` where it
+    does not fit.
     """
-    home = build(members, folder)
+    built = build(members, folder)
+    home = folder / f"{built.name}.measured"
+    if home.exists():
+        shutil.rmtree(home)
+    if keep:
+        shutil.copytree(built, home)
+    else:
+        built.rename(home)
     size = disk_mb(home)
     queries = apart(query_costs, home)
     node = apart(node_costs, home)
     imported = apart(import_costs, home)
     took_s = float((home / "built").read_text(encoding="utf-8"))
-    if not keep:
-        shutil.rmtree(home)
+    shutil.rmtree(home)
     return Row(
         members=members,
         entries=node.entries,

@@ -156,6 +156,22 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
 
 
+def test_what_is_kept_is_as_it_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registers, "MAX_ORIGINALS", ORIGINALS)
+    monkeypatch.setattr(study, "IMPORTED", 500)
+    monkeypatch.setattr(study, "apart", lambda measure, home: measure(home))
+    # given a register that was measured, so that blocks stand on it, and is kept
+    measured = [study.measure(100, tmp_path, keep=True)]
+    (home,) = tmp_path.iterdir()
+    # then it has none of them, and can be measured again
+    with closing(Reader(home / DATABASE, load_genesis(home / "genesis.json"))) as reader:
+        assert reader.raw_blocks(2, 1) == []
+    measured.append(study.measure(100, tmp_path, keep=True))
+    assert len({row.entries for row in measured}) == 1
+    # and whoever joins from it finds it made and alone
+    assert [study.build(100, tmp_path)] == list(tmp_path.iterdir()) == [home]
+
+
 SMALL = Row(
     members=1_000,
     entries=13_000,
