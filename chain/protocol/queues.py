@@ -10,7 +10,7 @@ from chain.base.codec import U64_MAX
 from chain.base.errors import Reason, Refused
 from chain.content.transactions import VerifiedTransaction
 
-# Room for one busy actor, far from room for all.
+# How far ahead of its next nonce one busy actor is heard, and so how much of it waits: far from room for all.
 MAX_PER_ACTOR = 2_048
 # What waits for one with a lower nonce that was never seen: batches overtake each other on their way, by one or two.
 MAX_EARLY_OF_ACTOR = 1_024
@@ -48,9 +48,11 @@ class Queue:
         """Raise :class:`Refused` where there is no room for one with this nonce, which is not below ``next``."""
         if nonce in self.by_nonce:
             raise Refused(Reason.NONCE_TAKEN, f"another transaction waits with nonce {nonce}")
-        if len(self) >= MAX_PER_ACTOR:
+        # Not how many wait: what abandoned blocks held comes back before all of them, and they wait for it.
+        is_far = nonce >= self.next + MAX_PER_ACTOR
+        if is_far and len(self) >= MAX_PER_ACTOR:
             raise Refused(Reason.ACTOR_QUOTA, f"{MAX_PER_ACTOR} transactions of this actor wait")
-        if nonce >= self.next + MAX_PER_ACTOR or (nonce > self.end and self.early >= MAX_EARLY_OF_ACTOR):
+        if is_far or (nonce > self.end and self.early >= MAX_EARLY_OF_ACTOR):
             raise Refused(Reason.NONCE_GAP, f"nonce {nonce} where {self.end} is next")
 
     def put(self, transaction: VerifiedTransaction) -> None:
@@ -173,7 +175,7 @@ class Queues:
                 skipped.add(transaction.id)
             cursor[actor] = nonce
         for actor in list(self._held_up):
-            yield from self.ready_of(actor, 0, U64_MAX, MAX_PER_ACTOR)
+            yield from self.ready_of(actor, 0, U64_MAX, U64_MAX)
 
     def check(self, transaction: VerifiedTransaction, next_nonce: int | None) -> None:
         """Raise :class:`Refused` where too much waits of its actor; its queue has followed the head."""

@@ -64,11 +64,11 @@ def _fetching(engine: Engine) -> Iterator[Measure]:
 
 def _pooled(engine: Engine) -> Iterator[Measure]:
     pool = engine.mempool
-    # Twice, because what a reorg abandons comes back into a full pool, too.
+    # Twice, because what a reorg abandons comes back into a full pool, and before a full queue, too.
     yield "transactions in the pool", len(pool), 2 * mempool.MAX_TRANSACTIONS
     yield "bytes in the pool", pool.bytes, 2 * mempool.MAX_BYTES
     most = max(Counter(transaction.actor for transaction in pool).values(), default=0)
-    yield "transactions of one actor", most, queues.MAX_PER_ACTOR
+    yield "transactions of one actor", most, 2 * queues.MAX_PER_ACTOR
     yield "transactions of strangers", pool.strangers, mempool.MAX_FROM_STRANGERS
     # Old ones are looked for at some heights only, and a reorg may jump over one.
     age = engine.chain.head.header.height + 1 - min(pool._taken_at.values(), default=2**63)

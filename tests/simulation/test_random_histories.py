@@ -90,7 +90,7 @@ class History:
             assert len(pool) <= mempool.MAX_TRANSACTIONS
             assert pool.bytes <= mempool.MAX_BYTES
             check_pool(pool)
-            assert all(0 < len(pool.of(actor)) <= queues.MAX_PER_ACTOR for actor in pool.actors)
+            assert all(0 < len(pool.of(actor)) <= 2 * queues.MAX_PER_ACTOR for actor in pool.actors)
             assert len(host.engine.waiting) <= 64
             assert not host.penalties, f"{host.name} blamed an honest peer: {host.penalties[0]}"
             assert host.equivocations == 0

@@ -9,7 +9,7 @@ import pytest
 from chain.base.errors import Reason, Refused
 from chain.content.actions import Enrol, Rate
 from chain.content.transactions import VerifiedTransaction
-from chain.protocol import mempool
+from chain.protocol import mempool, queues
 from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, Mempool
 from chain.protocol.queues import MAX_HELD_UP_BLOCKS
 from tests.support.world import Actor, genesis_of
@@ -357,6 +357,26 @@ def test_abandoned_transactions_come_back_as_far_as_they_can(pool: Pool) -> None
     pool.restore([used, good, expired], HEIGHT)
     pool.restore([good], HEIGHT)
     assert list(pool) == [good]
+
+
+def test_abandoned_transactions_come_back_before_all_that_may_wait_of_their_actor(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an actor of whom as much waits as may, behind what a block holds
+    monkeypatch.setattr(queues, "MAX_PER_ACTOR", 3)
+    ann = member(pool, 1)
+    held, waiting = rates(ann, 2), rates(ann, 3)
+    pool.members[ann.key] = 3
+    pool.take(*waiting)
+    assert pool.refusal(rates(ann, 1)[0]) is Reason.ACTOR_QUOTA
+    # when that block is abandoned, all of it waits in its order, and no more than before
+    pool.members[ann.key] = 1
+    pool.restore(held, HEIGHT)
+    assert pool.order() == [*held, *waiting]
+    assert pool.refusal(rates(ann, 1)[0]) is Reason.ACTOR_QUOTA
+    # also where its actor is held up
+    pool.hold_up([ann.key], HEIGHT)
+    assert pool.order() == [*held, *waiting]
 
 
 def test_what_expired_is_dropped(pool: Pool) -> None:
