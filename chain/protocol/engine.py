@@ -207,7 +207,6 @@ class Engine:
         taken = tuple(
             transaction for transaction, outcome in zip(transactions, outcomes, strict=True) if outcome is None
         )
-        self.mempool.claim(taken)
         self._out.put(Outcomes(tuple(outcomes)))
         if taken:
             self._out.put(GossipTransactions(taken))

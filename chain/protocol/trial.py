@@ -68,7 +68,7 @@ class Desk:
         self._tried: tuple[bytes, int, Draft] | None = None
 
     def submit(self, transactions: Iterable[VerifiedTransaction], slot: int) -> list[Refused | None]:
-        """Like :func:`take_in`, for whoever waits for an answer."""
+        """Like :func:`take_in`, for whoever waits for an answer; what waits then is this node's to offer again."""
         self._renew(slot)
         take = _taking(self._chain, self._mempool)
         return [self._submit(take, transaction) for transaction in transactions]
@@ -81,6 +81,8 @@ class Desk:
             if refusal is not None and refusal.reason in FOR_GOOD:
                 return refusal
         outcome = take(transaction)
+        # At once, since what comes with it may need room; and also what waited, as its sender is told that it does.
+        self._mempool.claim((transaction,))
         if outcome is not None:
             self._tried = None
         return outcome

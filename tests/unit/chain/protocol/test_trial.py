@@ -14,7 +14,7 @@ from chain.content.consents import sign_recovery, sign_rotation
 from chain.content.identities import commitment_of
 from chain.content.proposals import AddValidator, RemoveValidator
 from chain.content.transactions import Transaction, VerifiedTransaction, sign_transaction
-from chain.protocol import trial
+from chain.protocol import mempool, trial
 from chain.protocol.mempool import Mempool
 from chain.protocol.trial import Desk, take_in, try_out
 from chain.register import quotas, registry
@@ -129,6 +129,27 @@ def test_what_is_not_taken_speaks_against_nothing_that_comes_with_it(bench: Benc
     three.nonce -= 1
     # when it approves with the nonce of that, then another approves all the same
     assert submitted(bench, three.sign(Approve(0)), four.sign(Approve(0))) == [Reason.NONCE_TAKEN, None]
+
+
+def test_what_was_taken_makes_no_room_for_what_comes_with_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given more at once than may wait for what is not here, the nearer to its turn the later
+    monkeypatch.setattr(mempool, "MAX_EARLY", 2)
+    validators = [Actor(GENESIS, number) for number in range(1, 5)]
+    for distance, validator in enumerate(reversed(validators), 1):
+        validator.nonce = distance
+    sent = [validator.sign(Approve(0)) for validator in validators]
+    # then what is answered to be here is here
+    outcomes = submitted(bench, *sent)
+    assert outcomes == [None, None, Reason.POOL_FULL, Reason.POOL_FULL]
+    assert list(bench.mempool) == sent[:2]
+
+
+def test_what_is_answered_to_wait_already_is_promised(bench: Bench, ann: Actor) -> None:
+    joins = ann.sign(Enrol())
+    bench.waits(joins)
+    assert bench.mempool.claimed(9) == ()
+    assert submitted(bench, joins) == [Reason.DUPLICATE]
+    assert bench.mempool.claimed(9) == (joins,)
 
 
 def test_who_moved_to_another_key_is_refused_to_rate_itself(bench: Bench, ann: Actor) -> None:
