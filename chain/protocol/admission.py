@@ -20,6 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sortedcontainers import SortedDict
+
 from chain.base.errors import Disposition, InvariantBroken, Reason, Refused
 from chain.base.merkle import merkle_root
 from chain.branches.blockchain import Blockchain
@@ -130,7 +132,8 @@ class Quota:
     def __init__(self, limit: int, max_keys: int) -> None:
         self._limit = limit
         self._max_keys = max_keys
-        self._taken: dict[tuple[int, bytes], list[bytes]] = {}
+        # Sorted, as it stays full in a stall, and then each one more asks for the oldest.
+        self._taken: SortedDict[tuple[int, bytes], list[bytes]] = SortedDict()
 
     def __len__(self) -> int:
         return len(self._taken)
@@ -148,7 +151,7 @@ class Quota:
         if not thing or thing not in taken:
             taken.append(thing)
         while len(self._taken) > self._max_keys:
-            del self._taken[min(self._taken)]
+            self._taken.popitem(0)
         return True
 
 

@@ -282,6 +282,25 @@ def test_a_quota_is_for_each_slot_and_signer_and_forgets_the_oldest() -> None:
     assert len(quota) == 2
 
 
+def test_a_quota_that_is_full_does_not_look_through_all_that_it_counted() -> None:
+    looks = 0
+
+    class Slot(int):
+        def __lt__(self, other: int) -> bool:
+            nonlocal looks
+            looks += 1
+            return super().__lt__(other)
+
+    quota = Quota(2, 1_000)
+    for slot in range(1_000):
+        quota.take(Slot(slot), b"a")
+    looks = 0
+    for slot in range(1_000, 1_010):
+        quota.take(Slot(slot), b"a")
+    assert len(quota) == 1_000
+    assert 0 < looks < 1_000
+
+
 def test_what_is_counted_covers_every_slot_that_is_not_too_late() -> None:
     # a slot has a leader in each of four sets of validators
     leaders, end = (b"a", b"b", b"c", b"d"), 3 * MAX_LATE_SLOTS
