@@ -6,6 +6,7 @@ It waits for that block to lose, or for that other to leave the pool.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from chain.base.newest import Newest
 from chain.content.transactions import VerifiedTransaction
@@ -14,29 +15,36 @@ from chain.content.transactions import VerifiedTransaction
 MAX_ACTORS = 512
 MAX_OF_ACTOR = 8
 
+_Room: TypeAlias = Newest[bytes, Newest[bytes, tuple[int | None, VerifiedTransaction]]]
+
 
 class Aside:
     """Transactions, each with the height of the block that rules it out; of too many the oldest leave.
 
-    The height is None where another transaction of the same nonce waits in the pool.
+    The height is None where another transaction of the same nonce waits in the pool.  Keys that did not enrol have a
+    room of their own: they cost nothing, and of all that guardians name for one member a block takes one.
     """
 
     def __init__(self) -> None:
-        self._by_actor: Newest[bytes, Newest[bytes, tuple[int | None, VerifiedTransaction]]] = Newest(MAX_ACTORS)
+        self._members = _Room(MAX_ACTORS)
+        self._strangers = _Room(MAX_ACTORS)
 
-    def put(self, transaction: VerifiedTransaction, height: int | None) -> None:
+    def put(self, transaction: VerifiedTransaction, height: int | None, *, is_strangers: bool = False) -> None:
         """The block at ``height`` rules this out, or another is in its place."""
-        if transaction.actor not in self._by_actor:
-            self._by_actor[transaction.actor] = Newest(MAX_OF_ACTOR)
-        self._by_actor[transaction.actor].renew(transaction.id, (height, transaction))
+        self.drop(transaction)
+        room = self._strangers if is_strangers else self._members
+        if transaction.actor not in room:
+            room[transaction.actor] = Newest(MAX_OF_ACTOR)
+        room[transaction.actor][transaction.id] = height, transaction
 
     def drop(self, transaction: VerifiedTransaction) -> None:
         """A block holds it."""
-        own = self._by_actor.get(transaction.actor)
-        if own is not None:
-            own.pop(transaction.id, None)
-            if not own:
-                del self._by_actor[transaction.actor]
+        for room in (self._members, self._strangers):
+            own = room.get(transaction.actor)
+            if own is not None:
+                own.pop(transaction.id, None)
+                if not own:
+                    del room[transaction.actor]
 
     def take(self) -> list[VerifiedTransaction]:
         """All of it, which leaves."""
@@ -52,9 +60,10 @@ class Aside:
 
     def _take(self, is_meant: Callable[[int | None], bool]) -> list[VerifiedTransaction]:
         taken: list[VerifiedTransaction] = []
-        for actor, own in list(self._by_actor.items()):
-            leaving = [key for key, (height, _) in own.items() if is_meant(height)]
-            taken.extend(own.pop(key)[1] for key in leaving)
-            if not own:
-                del self._by_actor[actor]
+        for room in (self._members, self._strangers):
+            for actor, own in list(room.items()):
+                leaving = [key for key, (height, _) in own.items() if is_meant(height)]
+                taken.extend(own.pop(key)[1] for key in leaving)
+                if not own:
+                    del room[actor]
         return taken

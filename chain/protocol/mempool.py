@@ -185,7 +185,7 @@ class Mempool:
                 self.add(transaction, height, is_back=True)
             except Refused as refusal:  # it waits already, or another in its place, or this branch rules it out as well
                 self._follow(transaction.actor, height - 1)
-                self._aside.put(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
+                self._put_aside(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
             self.claim((transaction,))
 
     def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
@@ -211,6 +211,8 @@ class Mempool:
     def expire(self, height: int) -> None:
         """Drop what cannot enter a block at ``height`` or later, and what no block took for very long."""
         for transaction in [item for item in self if self._is_stale(item, height)]:
+            if transaction.expiry_height < height:
+                self.set_aside(transaction, height - 1)
             self.remove(transaction.id)
         self._queues.release_old(height)
 
@@ -232,7 +234,7 @@ class Mempool:
         Its actor stays held up: what it sends in its place is as likely as not of the same kind.
         """
         if transaction.id in self._claimed:
-            self._aside.put(transaction, height)
+            self._put_aside(transaction, height)
         self.remove(transaction.id)
 
     def bring_back(self, height: int) -> None:
@@ -340,9 +342,12 @@ class Mempool:
         next_nonce = self._next_nonce(actor)
         for used in self._queues.follow(actor, next_nonce):
             if used.id in self._claimed:
-                self._aside.put(used, height)
+                self._put_aside(used, height)
             self._forget(used)
         return next_nonce
+
+    def _put_aside(self, transaction: VerifiedTransaction, height: int | None) -> None:
+        self._aside.put(transaction, height, is_strangers=self._next_nonce(transaction.actor) is None)
 
     def _forget(self, transaction: VerifiedTransaction) -> None:
         """What has left its queue is here no longer."""

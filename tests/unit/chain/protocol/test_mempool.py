@@ -9,7 +9,7 @@ import pytest
 from chain.base.errors import Reason, Refused
 from chain.content.actions import Enrol, Rate
 from chain.content.transactions import VerifiedTransaction
-from chain.protocol import mempool, queues
+from chain.protocol import aside, mempool, queues
 from chain.protocol.mempool import MAX_AGE_BLOCKS, MAX_EARLY_BLOCKS, Mempool
 from chain.protocol.queues import MAX_HELD_UP_BLOCKS
 from tests.support.world import Actor, genesis_of
@@ -548,6 +548,39 @@ def test_what_cannot_come_back_just_now_is_not_lost(pool: Pool) -> None:
     pool.became_final(HEIGHT + 1, HEIGHT + 3)
     # then it waits again
     assert list(pool) == list(pool.claimed(9)) == [promised]
+
+
+def test_keys_that_cost_nothing_push_out_nothing_that_members_were_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given what a member was promised, and a crowd of keys that guardians name, of which a block takes one
+    monkeypatch.setattr(aside, "MAX_ACTORS", 2)
+    pool = Pool()
+    promised = rates(member(pool, 1), 1)[0]
+    words = [Actor(GENESIS, number).sign(Enrol()) for number in range(2, 5)]
+    pool.take(promised, *words)
+    pool.claim((promised, *words))
+    # when all of that is ruled out, and the block that did so loses
+    for transaction in (promised, *words):
+        pool.set_aside(transaction, HEIGHT)
+    pool.bring_back(HEIGHT)
+    # then the member's is here again, and of the crowd's as much as of so many members
+    assert list(pool) == [promised, *words[1:]]
+
+
+def test_what_expired_in_a_block_that_loses_comes_back(pool: Pool) -> None:
+    ann = member(pool, 1)
+    promised, passed_on = rates(ann, 2, expiry=HEIGHT)
+    pool.take(promised, passed_on)
+    pool.claim((promised,))
+    pool.expire(HEIGHT + 1)
+    assert not len(pool)
+    # a branch wins that is no higher than the one before: the next of its blocks may hold it
+    pool.bring_back(HEIGHT)
+    assert list(pool) == list(pool.claimed(9)) == [promised]
+    # and once that height is final it is out for good
+    pool.expire(HEIGHT + 1)
+    pool.became_final(HEIGHT, HEIGHT + 1)
+    pool.bring_back(HEIGHT)
+    assert not len(pool)
 
 
 def test_what_another_stood_in_for_is_out_for_good_where_that_is_final(pool: Pool) -> None:
