@@ -32,11 +32,9 @@ from chain.protocol import serving
 from chain.protocol.clock import SteeredClock
 from chain.protocol.credentials import sign_credential
 from chain.protocol.engine import Engine
-from chain.protocol.events import Commit, Effect, Event, FollowWallClock, Submitted, Tick, WallClockStepped
-from chain.protocol.mempool import MAX_TRANSACTIONS
+from chain.protocol.events import Commit, Effect, Event, FollowWallClock, Resumed, Tick, WallClockStepped
 from chain.protocol.messages import GetPart, Status
 from chain.protocol.serving import Question
-from chain.protocol.trial import screen
 from p2p.clocks import monotonic_ms, wall_ms
 from p2p.local.at_rest import COMMANDS
 from p2p.local.config import LEVELS, MODES, WAYS_TO_JOIN, HomeConfig
@@ -93,6 +91,7 @@ class Node:
         self._is_stored = True
         self._unstored: tuple[VerifiedTransaction, ...] = ()
         self._offered = offered
+        self._has_resumed = False
 
     async def run(self, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Be part of the network and answer, until cancelled."""
@@ -110,14 +109,15 @@ class Node:
                 nursery.start_soon(self._lookup.tend_shelves)
                 nursery.start_soon(scrub, Reader(self.home.database, self.genesis))
                 await self._offer_again([*self.storage.waiting(), *self._offered])
+                self._has_resumed = True
                 self.url = await nursery.start(serve_http, face, self.home.config.http)
                 task_status.started()
 
     async def _offer_again(self, raws: Sequence[bytes]) -> None:
-        """What was acknowledged before the last stop: checked like anything that is submitted."""
+        """What was acknowledged before the last stop: signatures are checked, as of anything that is submitted."""
         if raws:
-            checked = await self.signatures.outcomes(raws, screen(self.engine.chain))
-            await self.ask(Submitted(tuple(item for item in checked if not isinstance(item, Refused))))
+            checked = await self.signatures.outcomes(raws)
+            await self.ask(Resumed(tuple(item for item in checked if not isinstance(item, Refused))))
             log.info("offered_again", kept=len(raws), waiting=len(self.engine.mempool))
 
     # ------------------------------------------------------------------------------------------------ the pump
@@ -172,17 +172,20 @@ class Node:
         await self._lookup.end()
 
     def stop(self) -> None:
-        """The last commit before a clean end; none after one that failed, since it would stand on what is missing."""
+        """The last commit before a clean end; none after one that failed, since it would stand on what is missing.
+
+        What was acknowledged in an earlier life and not offered again in this one stays stored.
+        """
         try:
             for effect in self.engine.stop() if self._is_stored else ():
                 if isinstance(effect, Commit):
-                    self.storage.commit([effect])
+                    self.storage.commit([effect if self._has_resumed else replace(effect, waiting=None)])
         finally:
             self._lookup.close()
 
     def acknowledged(self) -> list[bytes]:
-        """What it acknowledged, encoded, and no block that is stored holds."""
-        return [item.raw for item in (*self._unstored, *self.engine.mempool.claimed(MAX_TRANSACTIONS))]
+        """What it acknowledged, encoded, and no final block that is stored holds."""
+        return [item.raw for item in (*self._unstored, *self.engine.mempool.promised())]
 
     # -------------------------------------------------------------------------------- what the network side needs
 

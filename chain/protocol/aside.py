@@ -5,7 +5,7 @@ It waits for that block to lose, or for that other to leave the pool.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from chain.base.newest import Newest
@@ -28,6 +28,10 @@ class Aside:
     def __init__(self) -> None:
         self._members = _Room(MAX_ACTORS)
         self._strangers = _Room(MAX_ACTORS)
+
+    def __iter__(self) -> Iterator[VerifiedTransaction]:
+        rooms = (self._members, self._strangers)
+        return (transaction for room in rooms for own in room.values() for _, transaction in own.values())
 
     def put(self, transaction: VerifiedTransaction, height: int | None, *, is_strangers: bool = False) -> None:
         """The block at ``height`` rules this out, or another is in its place."""

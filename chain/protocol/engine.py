@@ -8,6 +8,7 @@ follows, and says when this node speaks.  It performs nothing: the caller carrie
 from __future__ import annotations
 
 from collections.abc import Collection
+from operator import attrgetter
 
 from chain.base.keys import SecretKey
 from chain.branches.blockchain import Blockchain
@@ -35,6 +36,7 @@ from chain.protocol.events import (
     PeerLost,
     ReplyUnderWay,
     RequestFailed,
+    Resumed,
     SendAttestations,
     SigningState,
     StatusReceived,
@@ -130,6 +132,8 @@ class Engine:
                 self._on_tick(now_ms)
             case Submitted(transactions):
                 self._on_submitted(transactions, now_ms)
+            case Resumed(transactions):
+                self._on_resumed(transactions)
             case TransactionsReceived(_, batch):
                 take_in(self.chain, self.mempool, batch.transactions)
             case BlockAnnounced():
@@ -210,6 +214,16 @@ class Engine:
         self._out.put(Outcomes(tuple(outcomes)))
         if taken:
             self._out.put(GossipTransactions(taken))
+
+    def _on_resumed(self, transactions: tuple[VerifiedTransaction, ...]) -> None:
+        """What was accepted before is not judged anew: it waits, or is set aside, like what a reorg gives back.
+
+        In the order of nonces: of a long queue most would be early in any other, and not taken.
+        """
+        self.mempool.restore(sorted(transactions, key=attrgetter("nonce")), self.chain.head.header.height + 1)
+        waiting = tuple(transaction for transaction in transactions if transaction.id in self.mempool)
+        if waiting:
+            self._out.put(GossipTransactions(waiting))
 
     def _on_tick(self, now_ms: int) -> None:
         self._intake.tick(now_ms)

@@ -40,6 +40,13 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """This node begins anew, and had acknowledged these before."""
+
+    transactions: tuple[VerifiedTransaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionsReceived:
     """Gossip brought these."""
 
@@ -134,6 +141,7 @@ class WallClockStepped:
 Event: TypeAlias = (
     Tick
     | Submitted
+    | Resumed
     | TransactionsReceived
     | BlockAnnounced
     | AttestationsReceived

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chain.branches.blockchain import Added, Blockchain
 from chain.protocol.events import Fault, Finalized, HeadMoved
 from chain.protocol.heard import Heard
-from chain.protocol.mempool import MAX_TRANSACTIONS, Mempool
+from chain.protocol.mempool import Mempool
 from chain.protocol.outbox import Outbox
 from chain.protocol.throttle import Throttle
 
@@ -72,10 +72,10 @@ class Headway:
     def stop(self) -> None:
         """Before a clean end: the state on disk follows what is final.
 
-        What this node acknowledged and no block holds yet is kept for its next start.
+        What this node acknowledged and no block holds yet, or one that may lose rules out, is kept for its next start.
         """
         self._out.settled = self._chain.settle(is_last=True)
-        self._out.waiting = self._mempool.claimed(MAX_TRANSACTIONS)
+        self._out.waiting = self._mempool.promised()
 
     def _tell_faults(self) -> None:
         for text in self._chain.ledger.faults:

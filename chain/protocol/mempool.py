@@ -280,6 +280,17 @@ class Mempool:
         """What this node has to offer again, the oldest claims first, at most ``limit``."""
         return tuple(self._by_id[key] for key in islice(self._claimed, limit))
 
+    def promised(self) -> tuple[VerifiedTransaction, ...]:
+        """What this node has to offer again, and then what it set aside; at most as much as a pool is to hold."""
+        kept: list[VerifiedTransaction] = []
+        size = 0
+        for transaction in (*self.claimed(MAX_TRANSACTIONS), *self._aside):
+            size += len(transaction.raw)
+            if len(kept) == MAX_TRANSACTIONS or size > 2 * MAX_BYTES:
+                break
+            kept.append(transaction)
+        return tuple(kept)
+
     def overdue(self, claims: int, limit: int) -> tuple[VerifiedTransaction, ...]:
         """The same of the first so many :attr:`claims`, but for what is early or held up: a block could hold it."""
         oldest = (self._by_id[key] for key, number in self._claimed.items() if number <= claims)

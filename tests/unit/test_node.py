@@ -27,6 +27,7 @@ from chain.protocol.trial import screen
 from node import Node, open_node
 from p2p.local.config import HomeConfig
 from p2p.local.home import Home, create_home, load_home, peer_id_of
+from p2p.local.keeping import Keeper
 from p2p.local.keyfile import write_key
 from p2p.network import Transport
 from tests.support.forge import Forge
@@ -277,6 +278,27 @@ async def test_what_was_acknowledged_survives_a_clean_stop(tmp_path: Path) -> No
         await submit(node, Actor(home.genesis, 300).sign(Enrol()))
     async with open_node(home) as node:
         assert len(node.engine.mempool) == 4
+
+
+async def test_what_was_acknowledged_survives_a_start_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = embedded(tmp_path, slot_ms=3_600_000)
+    kept = Actor(home.genesis, 100).sign(Enrol())
+    storage = Storage(home.database, home.genesis)
+    storage.commit([Commit(waiting=(kept,))])
+    storage.close()
+
+    async def fail(_keeper: Keeper) -> None:
+        raise OperatorError("the disk is full")
+
+    monkeypatch.setattr(Keeper, "prepare", fail)
+    with pytest.raises(OperatorError, match="the disk is full"):
+        async with open_node(home):
+            pass
+    storage = Storage(home.database, home.genesis)
+    assert storage.waiting() == (kept.raw,)
+    storage.close()
 
 
 async def test_what_was_kept_is_checked_like_anything_else(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from chain.branches.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
 from chain.consensus.attestations import VerifiedAttestation
 from chain.consensus.ballots import Ballot
 from chain.consensus.headers import Header
-from chain.content.actions import Approve, Enrol, Evidence, Lost, Rate
+from chain.content.actions import Approve, Enrol, Evidence, Lost, NameGuardians, Rate
 from chain.content.blocks import Block
 from chain.content.transactions import VerifiedTransaction
-from chain.protocol import engine, headway, sync
+from chain.protocol import engine, headway, queues, sync
 from chain.protocol.admission import CLOCK_DISPARITY_MS, Admission, AdmittedClaim
 from chain.protocol.arrivals import MAX_WAITING
 from chain.protocol.credentials import NOBODY, Credential
@@ -40,6 +40,7 @@ from chain.protocol.events import (
     PeerLost,
     Penalise,
     RequestFailed,
+    Resumed,
     SendAttestations,
     SigningState,
     Silenced,
@@ -95,6 +96,62 @@ def test_what_was_taken_is_answered_and_passed_on(rig: Rig) -> None:
     assert isinstance(answer, Outcomes)
     assert [outcome and outcome.reason for outcome in answer.outcomes] == [Reason.DUPLICATE, Reason.EXPIRED]
     assert others == []
+
+
+def bring(rig: Rig, *blocks: Block) -> None:
+    """Announce blocks, each in its slot, with what the node lacks of them."""
+    for block in blocks:
+        rig.grow([block])
+        ids = tuple(transaction.id for transaction in block.transactions)
+        rig.handle(MissingReceived("peer", GetTransactions(ids), block.transactions))
+
+
+def resumed(stopped: Rig, blocks: Sequence[Block]) -> Rig:
+    """The same node after a clean stop, with these blocks."""
+    (commit,) = stopped.engine.stop()
+    assert isinstance(commit, Commit)
+    assert commit.waiting is not None
+    rig = Rig(GENESIS, chain=blockchain(GENESIS, blocks))
+    rig.at(9).handle(Resumed(commit.waiting))
+    return rig
+
+
+def test_what_came_back_last_and_is_next_keeps_nothing_from_surviving_a_stop(
+    rig: Rig, forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a queue of which a block held the beginning, that comes back where that is abandoned
+    monkeypatch.setattr(queues, "MAX_EARLY_OF_ACTOR", 1)
+    ann = Actor(GENESIS, 50)
+    first = forge.block(None, [ann.sign(Enrol())], slot=1)
+    queue = [ann.sign(NameGuardians(bytes(32))) for _ in range(6)]
+    bring(rig, first, forge.block(first, queue[:2], slot=2))
+    rig.handle(Submitted(tuple(queue[2:])))
+    longer = forge.chain(2, first, slot=3)
+    rig.grow(longer)
+    assert list(rig.engine.mempool) == [*queue[2:], *queue[:2]]
+    # then all of it is here after a stop as well
+    again = resumed(rig, [first, *longer])
+    assert list(again.engine.mempool) == list(again.engine.mempool.claimed(9)) == queue
+    assert only(again.effects, GossipTransactions) == [GossipTransactions((*queue[2:], *queue[:2]))]
+
+
+def test_what_was_set_aside_survives_a_stop(rig: Rig, forge: Forge) -> None:
+    # given what was promised, and a block with another of its nonce
+    ann = Actor(GENESIS, 50)
+    first = forge.block(None, [ann.sign(Enrol())], slot=1)
+    promised = ann.sign(NameGuardians(bytes(32)))
+    ann.nonce -= 1
+    second = forge.block(first, [ann.sign(NameGuardians(bytes([1]) * 32))], slot=2)
+    bring(rig, first)
+    rig.handle(Submitted((promised,)))
+    bring(rig, second)
+    assert not len(rig.engine.mempool)
+    # when that block loses after a stop
+    again = resumed(rig, [first, second])
+    assert not len(again.engine.mempool)
+    again.grow(forge.chain(2, first, slot=11))
+    # then it waits again
+    assert list(again.engine.mempool.claimed(9)) == [promised]
 
 
 def test_received_transactions_wait_and_are_not_passed_on_again(rig: Rig) -> None:
