@@ -324,7 +324,7 @@ def restore(genesis: Genesis, data: bytes, checkpoint: Checkpoint | None) -> Lig
 
 def read_checkpoint(text: str) -> Checkpoint:
     """``HEIGHT:ID``, the id in hexadecimal.  Raises :class:`OperatorError`."""
-    shape = re.fullmatch(r"([1-9][0-9]*):([0-9a-fA-F]{64})", text)
+    shape = re.fullmatch(r"([1-9][0-9]{0,19}):([0-9a-fA-F]{64})", text)
     if shape is None or int(shape[1]) > U64_MAX:
         raise OperatorError(
             f"{text!r} is not a checkpoint; one is HEIGHT:ID, as finalized_height and finalized_id are in `/status` of "

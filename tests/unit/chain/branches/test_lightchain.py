@@ -290,6 +290,7 @@ ZEROS = "00" * 32
         f"0:{ZEROS}",
         f"-7:{ZEROS}",
         f"{2**64}:{ZEROS}",
+        pytest.param(f"{'7' * 5_000}:{ZEROS}", id="more digits than are read"),
         "7:" + "00" * 31,
         "7:" + " 00" * 32,
     ],
