@@ -89,7 +89,6 @@ class Headway:
         head_height = self._chain.head.header.height
         held = {transaction.id for block in added.adopted for transaction in block.transactions}
         self._mempool.bring_back(head_height + 1)
-        for block in reversed(added.abandoned):
-            lost = [transaction for transaction in block.transactions if transaction.id not in held]
-            self._mempool.restore(lost, head_height + 1)
+        abandoned = (transaction for block in reversed(added.abandoned) for transaction in block.transactions)
+        self._mempool.restore([transaction for transaction in abandoned if transaction.id not in held], head_height + 1)
         self._mempool.follow(self._mempool.actors, head_height)  # also those whom an abandoned block forgot

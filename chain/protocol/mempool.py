@@ -1,12 +1,13 @@
 """The mempool: verified transactions that wait for a block, bounded in every direction.
 
-Order is order of arrival; an actor's transactions are taken in the order of their nonces.  The pool knows
-nonces and expiry, not the other rules: those are tried when a block is built, since a transaction may become
-valid by what stands before it.
+Order is order of arrival, and what comes back comes first; an actor's transactions are taken in the order of their
+nonces.  The pool knows nonces and expiry, not the other rules: those are tried when a block is built, since a
+transaction may become valid by what stands before it.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -56,7 +57,7 @@ class Mempool:
         self._max_expiry_blocks = max_expiry_blocks
         self._taken_at: dict[bytes, int] = {}
         self.arrivals = self.claims = 0
-        self._by_id: dict[bytes, VerifiedTransaction] = {}
+        self._by_id: OrderedDict[bytes, VerifiedTransaction] = OrderedDict()
         self._queues = Queues(MAX_TRANSACTIONS)
         self._claimed: dict[bytes, int] = {}
         self._aside = Aside()
@@ -175,18 +176,23 @@ class Mempool:
             raise Refused(Reason.POOL_FULL, "too many wait for what was sent before them; submit again in order")
 
     def restore(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
-        """Take back the transactions of an abandoned block, also into a full pool: they were accepted before.
+        """Take back the transactions of abandoned blocks, also into a full pool: they were accepted before.
 
         They may enter the block at ``height``, or a later one, and are this node's to offer from now on; what those up
-        to there rule out is set aside.
+        to there rule out is set aside.  They come before all that waits: some of that may build on them.
         """
+        back: list[VerifiedTransaction] = []
         for transaction in transactions:
             try:
                 self.add(transaction, height, is_back=True)
+                back.append(transaction)
             except Refused as refusal:  # it waits already, or another in its place, or this branch rules it out as well
                 self._follow(transaction.actor, height - 1)
                 self._put_aside(transaction, None if refusal.reason is Reason.NONCE_TAKEN else height - 1)
             self.claim((transaction,))
+        for transaction in reversed(back):
+            if transaction.id in self:  # it may have left for what came back after it
+                self._by_id.move_to_end(transaction.id, last=False)
 
     def discard(self, transactions: Iterable[VerifiedTransaction], height: int) -> None:
         """The block at ``height`` holds these: drop them and whatever waited with a nonce that they used.

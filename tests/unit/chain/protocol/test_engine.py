@@ -15,8 +15,9 @@ from chain.branches.blocktree import MAX_BLOCKS_PER_SLOT, BlockTree, Judged
 from chain.consensus.attestations import VerifiedAttestation
 from chain.consensus.ballots import Ballot
 from chain.consensus.headers import Header
-from chain.content.actions import Approve, Enrol, Evidence, Lost, NameGuardians, Rate
+from chain.content.actions import Approve, Enrol, Evidence, Lost, NameGuardians, Propose, Rate
 from chain.content.blocks import Block
+from chain.content.proposals import RemoveValidator
 from chain.content.transactions import VerifiedTransaction
 from chain.protocol import engine, headway, queues, sync
 from chain.protocol.admission import CLOCK_DISPARITY_MS, Admission, AdmittedClaim
@@ -98,6 +99,20 @@ def test_what_was_taken_is_answered_and_passed_on(rig: Rig) -> None:
     assert others == []
 
 
+def test_what_an_abandoned_block_held_comes_before_what_was_built_on_it(forge: Forge) -> None:
+    # given a motion in a block, and an approval of it that waits for the next one
+    rig, (proposer, approver) = Rig(GENESIS, validator=1, signing=FRESH), (Actor(GENESIS, n) for n in (3, 4))
+    moves, approves = proposer.sign(Propose(RemoveValidator(secret(1).public))), approver.sign(Approve(0))
+    rig.handle(Tick())
+    bring(rig, forge.block(None, [moves], slot=2))
+    (answer,) = only(rig.handle(Submitted((approves,))), Outcomes)
+    assert answer.outcomes == (None,)
+    # when a longer branch without that block wins
+    rig.grow(forge.chain(2, slot=3))
+    # then the next block has both
+    assert made_in(rig, 5) == [("motion", 0), ("approve", 0)]
+
+
 def bring(rig: Rig, *blocks: Block) -> None:
     """Announce blocks, each in its slot, with what the node lacks of them."""
     for block in blocks:
@@ -128,7 +143,7 @@ def test_what_came_back_last_and_is_next_keeps_nothing_from_surviving_a_stop(
     rig.handle(Submitted(tuple(queue[2:])))
     longer = forge.chain(2, first, slot=3)
     rig.grow(longer)
-    assert list(rig.engine.mempool) == [*queue[2:], *queue[:2]]
+    assert list(rig.engine.mempool.claimed(9)) == [*queue[2:], *queue[:2]]
     # then all of it is here after a stop as well
     again = resumed(rig, [first, *longer])
     assert list(again.engine.mempool) == list(again.engine.mempool.claimed(9)) == queue

@@ -379,6 +379,18 @@ def test_abandoned_transactions_come_back_before_all_that_may_wait_of_their_acto
     assert pool.order() == [*held, *waiting]
 
 
+def test_what_comes_back_may_have_to_leave_for_what_comes_back_with_it(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mempool, "MAX_EARLY", 1)
+    monkeypatch.setattr(mempool, "MAX_PROMISED", 1)
+    (last,) = rates(member(pool, 9), 1)
+    pool.take(last)
+    far, near, nearer = (rates(member(pool, number), distance)[-1] for number, distance in ((1, 4), (2, 3), (3, 2)))
+    pool.restore([far, near, nearer], HEIGHT)
+    assert list(pool) == [near, nearer, last]
+
+
 def test_what_expired_is_dropped(pool: Pool) -> None:
     ann = member(pool, 1)
     early, late = rates(ann, 1, expiry=20)[0], rates(ann, 1, expiry=21)[0]
