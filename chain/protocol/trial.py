@@ -59,7 +59,7 @@ class Desk:
     """Where clients hand in what waits for a block: what a trial refuses for good is refused here as well.
 
     What was taken stays tried until the head moves, or time: what comes after it is tried on top of it.  Where one was
-    tried and not taken, what comes with it is not tried: a trial from the beginning for each would be too much.
+    carried out and not taken, what comes with it is not tried: a trial from the beginning for each would be too much.
     """
 
     def __init__(self, chain: Blockchain, mempool: Mempool) -> None:
@@ -74,16 +74,18 @@ class Desk:
         return [self._submit(take, transaction) for transaction in transactions]
 
     def _submit(self, take: Take, transaction: VerifiedTransaction) -> Refused | None:
-        draft = None if self._tried is None else self._tried[2]
+        draft, is_carried_out = None if self._tried is None else self._tried[2], False
         if draft is not None and _is_worth_a_trial(draft, transaction):
             ahead = _untried(draft, self._mempool, transaction, MAX_AHEAD_SUBMITTED + 1)
-            refusal = _tried(draft, ahead, transaction) if len(ahead) <= MAX_AHEAD_SUBMITTED else None
-            if refusal is not None and refusal.reason in FOR_GOOD:
-                return refusal
+            if len(ahead) <= MAX_AHEAD_SUBMITTED:
+                refusal = _tried(draft, ahead, transaction)
+                if refusal is not None and refusal.reason in FOR_GOOD:
+                    return refusal
+                is_carried_out = refusal is None
         outcome = take(transaction)
         # At once, since what comes with it may need room; and also what waited, as its sender is told that it does.
         self._mempool.claim((transaction,))
-        if outcome is not None:
+        if is_carried_out and transaction.id not in self._mempool:
             self._tried = None
         return outcome
 

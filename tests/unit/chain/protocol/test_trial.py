@@ -119,6 +119,14 @@ def test_what_a_trial_refuses_for_good_submission_refuses_as_well(bench: Bench, 
     assert len(bench.mempool) == 3
 
 
+def test_what_is_refused_keeps_no_early_answer_from_what_comes_with_it(bench: Bench, ann: Actor) -> None:
+    # given a client that sends all of it again, since it heard no answer
+    joins, moves = ann.sign(Enrol()), ann.sign(Rotate(secret(1).public, bytes(64)))
+    expired = Actor(GENESIS, 101).sign(Enrol(), 0)
+    bench.waits(joins)
+    assert submitted(bench, joins, expired, moves) == [Reason.DUPLICATE, Reason.EXPIRED, Reason.KEY_IN_USE]
+
+
 def test_what_is_not_taken_speaks_against_nothing_that_comes_with_it(bench: Bench) -> None:
     # given a motion that lacks one approval, and a validator of whom something else waits
     one, two, three, four = (Actor(GENESIS, number) for number in range(1, 5))
