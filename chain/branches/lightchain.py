@@ -13,7 +13,7 @@ Source: protocol 2.4, 3.1 and 3.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import pairwise
@@ -83,8 +83,10 @@ class LightChain:
         self.contradiction: Contradiction | None = None
         self._judged: Newest[bytes, Judged] = Newest(MAX_JUDGED)
         self._aside: Newest[bytes, Judged] = Newest(MAX_ASIDE)
+        # What stands on what, on the best branch and beside it: there one validator must not push out the best one.
         self._parents: Newest[bytes, bytes] = Newest(MAX_KNOWN)
-        self._lead([self.final])
+        self._parents_aside: Newest[bytes, bytes] = Newest(MAX_KNOWN)
+        self._lead([self.final], {self.final.header.id: self.final.header.parent})
 
     def __contains__(self, block_id: bytes) -> bool:
         return block_id in self._parents or block_id in self._aside
@@ -138,26 +140,34 @@ class LightChain:
         is_vouched = is_shown or self.is_vouched(header.height)
         judged = Judged(header, judge(header, heading.ballot, parent.votes, self.genesis.id, is_vouched=is_vouched))
         self._aside[header.id] = judged
+        self._parents_aside[header.id] = header.parent
         if judged.rank > self.head.rank:
-            self._lead(self._new_on_the_way_to(judged))
+            self._lead(*self._new_on_the_way_to(judged))
         if judged.votes.finalized > parent.votes.finalized:
             self._finalise(judged)
         return True
 
-    def _new_on_the_way_to(self, judged: Judged) -> list[Judged]:
-        """The headers beside the best branch up to this one, the oldest first; they stand aside no more."""
-        way: list[Judged] = []
-        each = self._aside.pop(judged.header.id, None)
-        while each is not None:
-            way.append(each)
-            each = self._aside.pop(each.header.parent, None)
-        return way[::-1]
+    def _new_on_the_way_to(self, judged: Judged) -> tuple[list[Judged], dict[bytes, bytes]]:
+        """The headers beside the best branch up to this one, the oldest first; they stand aside no more.
 
-    def _lead(self, way: Sequence[Judged]) -> None:
+        Of a long one the first are not there any more, and it is only known what stands on what.
+        """
+        way: list[Judged] = []
+        parents: list[tuple[bytes, bytes]] = []
+        block_id = judged.header.id
+        while block_id in self._parents_aside:
+            each = self._aside.pop(block_id, None)
+            if each is not None:
+                way.append(each)
+            parents.append((block_id, self._parents_aside.pop(block_id)))
+            block_id = parents[-1][1]
+        return way[::-1], dict(reversed(parents))
+
+    def _lead(self, way: Sequence[Judged], parents: Mapping[bytes, bytes]) -> None:
         """The best branch ends in these."""
         self.head = way[-1]
         self._judged.update((judged.header.id, judged) for judged in way)
-        self._parents.update((judged.header.id, judged.header.parent) for judged in way)
+        self._parents.update(parents)
 
     def _check_checkpoint(self, header: Header) -> None:
         if self.checkpoint is None or header.height > self.checkpoint.height:
@@ -191,8 +201,7 @@ class LightChain:
         return block_id
 
     def _parent(self, block_id: bytes) -> bytes:
-        judged = self._aside.get(block_id)
-        return self._parents.get(block_id, b"") if judged is None else judged.header.parent
+        return self._parents.get(block_id) or self._parents_aside.get(block_id, b"")
 
     def _contradicted(self, low: int, other: Judged) -> Contradiction:
         height, ours, theirs = low, b"", b""

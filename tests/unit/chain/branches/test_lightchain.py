@@ -104,6 +104,31 @@ def test_a_branch_that_was_beside_the_best_takes_its_place(forge: Forge) -> None
     assert not chain.is_final(short[0].header)
 
 
+def test_a_branch_that_was_beside_the_best_for_long_takes_its_place(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two halves of a network that went on apart, and the longer branch shown after the other
+    monkeypatch.setattr("chain.branches.lightchain.MAX_ASIDE", 4)
+    common = forge.attested(3)
+    halves = []
+    for leaders, length in (((2, 3), 6), ((0, 1), 12)):
+        branch = [forge.block(common[-1], slot=forge.slot_of(leaders[0], 3), carrying=forge.attestations(common[-1]))]
+        for number in range(1, length):
+            slot = forge.slot_of(leaders[number % 2], branch[-1].header.slot)
+            branch.append(forge.block(branch[-1], slot=slot))
+        halves.append(branch)
+    shorter, longer = halves
+    chain = following([*common, *shorter])
+    add(chain, longer)
+    assert chain.head.header.id == longer[-1].id
+    # when both go on together, then that is final, down to where they parted
+    together = forge.attested(4, longer[-1])
+    add(chain, together)
+    assert chain.final.header.height == forge.votes(together[-1]).finalized > longer[-1].header.height
+    assert all(chain.is_final(block.header) for block in (*common, *longer))
+    assert not any(chain.is_final(block.header) for block in shorter)
+
+
 @pytest.mark.parametrize("at", [2, 20])
 def test_a_wrong_count_deep_inside_is_refused(forge: Forge, at: int) -> None:
     blocks = forge.attested(at)
