@@ -29,7 +29,7 @@ from chain.disk.schema import place as place_in_tree
 from chain.register.statekeys import RULES_KEY
 
 # What a home says of itself beside its chain.
-_KEPT = ("signing", "exported", "signer", "restart", COMMITS)
+_KEPT = ("signing", "exported", "signer", "restart", "waiting", COMMITS)
 _CACHE_KIB = 65_536
 # What is copied as it is, with as many columns.
 _PAGES = "SELECT k, v FROM page ORDER BY k", "INSERT INTO page VALUES (?, ?)"

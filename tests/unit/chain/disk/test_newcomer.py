@@ -13,6 +13,7 @@ import pytest
 from chain.base.errors import OperatorError, Refused
 from chain.branches.blocktree import Judged
 from chain.branches.lightchain import Checkpoint, LightChain
+from chain.content.actions import Enrol
 from chain.content.blocks import Block
 from chain.disk.database import DATABASE, Database
 from chain.disk.newcomer import Newcomer, draft_of, is_fresh, progress_of
@@ -21,12 +22,13 @@ from chain.disk.rebuild import replace_state
 from chain.disk.schema import SCHEMA
 from chain.disk.storage import Storage
 from chain.protocol import joining as module
-from chain.protocol.events import SigningState
+from chain.protocol.events import Commit, SigningState
 from chain.protocol.joining import MAX_BEHIND
 from tests.support.forge import heading
 from tests.support.headings import CHAIN, FORGE, GENESIS
 from tests.support.registered import City, changing_city
 from tests.support.shelf import Shelf
+from tests.support.world import Actor
 
 TARGET = CHAIN[20]
 STATE = FORGE.state(TARGET)
@@ -105,6 +107,15 @@ def test_a_home_gets_headers_and_a_state_and_goes_on_from_there(home: Path) -> N
     newcomer.close()
     check(home)
     assert not is_fresh(home, GENESIS)
+
+
+def test_what_a_home_acknowledged_before_it_had_a_chain_is_kept(home: Path) -> None:
+    acknowledged = Actor(GENESIS, 900).sign(Enrol())
+    with closing(Storage(home, GENESIS)) as storage:
+        storage.commit([Commit(waiting=(acknowledged,))])
+    test_a_home_gets_headers_and_a_state_and_goes_on_from_there(home)
+    with closing(Storage(home, GENESIS)) as storage:
+        assert storage.waiting() == (acknowledged.raw,)
 
 
 def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
