@@ -56,7 +56,7 @@ from chain.protocol.silence import Herald, silence
 from chain.protocol.sync import Sync
 from chain.protocol.testimony import Testimony
 from chain.protocol.throttle import Throttle
-from chain.protocol.trial import Desk, sift, take_in
+from chain.protocol.trial import Desk, set_void_aside, sift, take_in
 from chain.protocol.witness import Witness
 
 # Gossip can be lost: ask one peer where it stands every so many slots, offer our own transactions again that waited for
@@ -302,8 +302,7 @@ class Engine:
         added = chain.adopt(made.block, made.changes, made.votes)
         self._out.signing = producer.signing
         self._headway.moved(added, now_ms)
-        for transaction in made.hopeless:
-            self.mempool.set_aside(transaction, made.block.header.height)
+        set_void_aside(chain, self.mempool, made.hopeless)
         self._out.put(AnnounceBlock(made.block))
 
     def _is_heartbeat(self, slot: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.base.errors import Disposition, Refused
+from chain.base.errors import Refused
 from chain.base.newest import Newest
 from chain.branches.blockchain import Blockchain
 from chain.content.actions import Evidence, Lost
@@ -11,7 +11,7 @@ from chain.protocol.events import Equivocation, GossipTransactions
 from chain.protocol.mempool import Mempool
 from chain.protocol.outbox import Outbox
 from chain.protocol.production import Producer
-from chain.protocol.trial import take_in, try_out
+from chain.protocol.trial import set_void_aside, take_in
 from chain.protocol.witness import MAX_SIGNERS, VerifiedStatement, Witness
 from chain.register.offences import check_open, last_height
 
@@ -77,11 +77,7 @@ class Testimony:
         """
         if self._producer is None or not self._producer.is_silent:
             return
-        waiting = self._mempool.of(self._producer.secret.public)
-        outcomes = try_out(self._chain, self._mempool, waiting, 0) if waiting else ()
-        for transaction, refusal in zip(waiting, outcomes, strict=True):
-            if refusal is not None and refusal.reason.disposition is not Disposition.LATER:
-                self._mempool.set_aside(transaction, self._chain.head.header.height)
+        set_void_aside(self._chain, self._mempool, self._mempool.of(self._producer.secret.public))
 
     def _lose_signing(self, producer: Producer) -> None:
         self._out.signing, self._out.is_signing_lost = None, True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from chain.base.errors import Disposition, Reason, Refused
@@ -105,6 +105,17 @@ def try_out(
     """
     draft = _next_block(chain, slot)
     return [_tried(draft, _untried(draft, mempool, item, MAX_AHEAD), item) for item in transactions]
+
+
+def set_void_aside(chain: Blockchain, mempool: Mempool, transactions: Sequence[VerifiedTransaction]) -> None:
+    """Of what waits, set aside what a block on top of the head would refuse, and not for want of time or room.
+
+    What the head itself refused is tried anew: some of it may build on what the head holds.
+    """
+    outcomes = try_out(chain, mempool, transactions, 0) if transactions else ()
+    for transaction, refusal in zip(transactions, outcomes, strict=True):
+        if _is_void(refusal):
+            mempool.set_aside(transaction, chain.head.header.height)
 
 
 def sift(chain: Blockchain, mempool: Mempool) -> None:
@@ -218,7 +229,11 @@ def _makes_room(chain: Blockchain, mempool: Mempool, transaction: VerifiedTransa
     if rival is None or mempool.ahead_of(rival, 1):
         return False
     refusal = _tried(chain.ledger.blank_draft(chain.head.header.slot + 1), (), rival)
-    if refusal is None or refusal.reason.disposition is Disposition.LATER:
+    if not _is_void(refusal):
         return False
     mempool.set_aside(rival, chain.head.header.height)
     return True
+
+
+def _is_void(refusal: Refused | None) -> bool:
+    return refusal is not None and refusal.reason.disposition is not Disposition.LATER

@@ -113,6 +113,21 @@ def test_what_an_abandoned_block_held_comes_before_what_was_built_on_it(forge: F
     assert made_in(rig, 5) == [("motion", 0), ("approve", 0)]
 
 
+def test_what_a_block_refuses_waits_for_the_next_one_where_it_builds_on_that_block() -> None:
+    # given an approval that came before its motion, since it was sent elsewhere, and one of no motion at all
+    rig = Rig(GENESIS, validator=1, signing=FRESH)
+    one, two, three = (Actor(GENESIS, number) for number in (1, 3, 4))
+    moves, approves, void = two.sign(Propose(RemoveValidator(one.key))), three.sign(Approve(0)), one.sign(Approve(7))
+    rig.handle(Tick())
+    rig.handle(Submitted((approves, void, moves)))
+    rig.at(4).handle(Tick())
+    # when the motion is in a block
+    assert made_in(rig, 5) == [("motion", 0)]
+    # then the one approval is promised still, and in the next
+    assert rig.engine.mempool.claimed(9) == (approves,)
+    assert made_in(rig, 9) == [("approve", 0)]
+
+
 def bring(rig: Rig, *blocks: Block) -> None:
     """Announce blocks, each in its slot, with what the node lacks of them."""
     for block in blocks:
