@@ -49,7 +49,7 @@ Statement: TypeAlias = Header | Attestation
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A signed block, what it changes, the votes after it, and transactions that can never enter a block."""
+    """A signed block, what it changes, the votes after it, and what it refused, not for want of time or room."""
 
     block: Block
     changes: Changes
