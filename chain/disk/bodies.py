@@ -27,6 +27,9 @@ from chain.protocol.messages import FRAMING_BYTES, RawItems
 
 # A transaction of so many blocks: a fraction of a second, also where they are the largest.
 DROPPED_AT_ONCE = 32
+# Of blocks that lost so many heights ago a heading stays, as of what is pruned: whoever leads can make one in
+# each of its slots, of whatever it likes, and nobody pays for that or can be blamed.
+LOST_BLOCKS_KEPT = 1_024
 # A file is written anew once bodies of a tenth of their window were dropped since it was last.
 _WIPED_PER_WINDOW = 10
 # What came back from abandoned blocks finds twice the room in a mempool.
@@ -71,7 +74,8 @@ class Bodies:
         oldest = gone[-1].height + 1
         with self._database.transaction():
             for header in gone:
-                self._strip(header)
+                row = self._connection.execute("SELECT number, body FROM blocks WHERE id = ?", (header.id,)).fetchone()
+                self._strip(row[0], header.id, row[1])
             self._drop_beside(oldest)
             self._forget_waiting(oldest)
             self._database.put("bodies", encode((oldest,)))
@@ -105,22 +109,29 @@ class Bodies:
         for block_id, stored in rows:
             yield _header_of(block_id, stored)
 
-    def _strip(self, header: Header) -> None:
+    def strip_lost(self, before: int, after: int) -> None:
+        """What the final height rose by: leave headings of what lost so long ago by now.  Part of a transaction."""
+        for number, block_id, stored in self._beside(before - LOST_BLOCKS_KEPT, after - LOST_BLOCKS_KEPT):
+            with contextlib.suppress(Refused):  # damaged: nobody needs it, and a scrub says so
+                unseal(block_id, stored)
+                self._strip(number, block_id, stored)
+
+    def _strip(self, number: int, block_id: bytes, stored: bytes) -> None:
         """Leave of a block its heading."""
-        number, stored = self._connection.execute(
-            "SELECT number, body FROM blocks WHERE id = ?", (header.id,)
-        ).fetchone()
-        self._drop_index(number, header.id, stored)
-        heading = seal(header.id, heading_of(stored))
+        self._drop_index(number, block_id, stored)
+        heading = seal(block_id, heading_of(stored))
         self._connection.execute("UPDATE blocks SET body = ? WHERE number = ?", (heading, number))
 
     def _drop_beside(self, oldest: int) -> None:
-        rows = self._connection.execute(
-            "SELECT number, id, body FROM blocks WHERE main = 0 AND height < ?", (oldest,)
-        ).fetchall()
-        for number, block_id, stored in rows:
+        for number, block_id, stored in self._beside(0, oldest):
             self._drop_index(number, block_id, stored)
             self._connection.execute("DELETE FROM blocks WHERE number = ?", (number,))
+
+    def _beside(self, first: int, end: int) -> list[tuple[int, bytes, bytes]]:
+        """Blocks beside the main chain, from one height to before another."""
+        sql = "SELECT number, id, body FROM blocks WHERE main = 0 AND height >= ? AND height < ?"
+        rows: list[tuple[int, bytes, bytes]] = self._connection.execute(sql, (first, end)).fetchall()
+        return rows
 
     def _drop_index(self, number: int, block_id: bytes, stored: bytes) -> None:
         try:

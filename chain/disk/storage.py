@@ -293,6 +293,8 @@ class Storage:
         connection.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, value in rows if value is None])
         connection.executemany(PUT_ENTRY, [entry_row(key, value) for key, value in rows if value is not None])
         self._derived.follow(settled.changes, settled.tree)
+        before = self._database.meta("snapshot_header")
+        self.bodies.strip_lost(0 if before is None else decode_header(before).height, settled.header.height)
         connection.executemany(
             "INSERT INTO decisions VALUES (?) ON CONFLICT DO NOTHING", [(height,) for height in settled.decisions]
         )

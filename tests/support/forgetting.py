@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 
 from chain.branches.blockchain import Blockchain
 from chain.content.actions import Dispute, Enrol, Leave, Object, Rate, Retract
+from chain.content.blocks import Block
 from chain.content.policyfile import read_policy
 from chain.content.proposals import Accredit
 from chain.disk.database import DATABASE
@@ -61,18 +63,20 @@ class ForgettingCity(City):
         self.block(disputed)
         self.block(dan.sign(Leave()))
 
-    def write(self, home: Path, *, only_final: bool = False) -> Path:
-        """A home that took the blocks one after another, as a node does, each settled as soon as it was final."""
+    def write(self, home: Path, *, only_final: bool = False, beside: Sequence[Block] = ()) -> Path:
+        """A home that took the blocks one after another, as a node does, each settled as soon as it was final.
+
+        With each of the first blocks one comes that is ``beside`` it.
+        """
         assert not only_final
         write_genesis(home, self.genesis)
         Storage.create(home / DATABASE, self.genesis, SigningState())
         chain = Blockchain(self.genesis)
         with closing(Storage(home / DATABASE, self.genesis)) as storage:
-            for block in self.blocks:
+            for block, *side in zip_longest(self.blocks, *([beside] if beside else ())):
                 chain.add(block, arrived_in_slot=True)
-                storage.commit(
-                    [Commit(adopted=(block,), finalized_height=chain.finalized.height, settled=chain.settle())]
-                )
+                settled, final = chain.settle(), chain.finalized.height
+                storage.commit([Commit(adopted=(block,), side=tuple(side), finalized_height=final, settled=settled)])
         return home
 
 

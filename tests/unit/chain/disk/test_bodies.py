@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,16 +12,20 @@ import pytest
 
 from chain.base.codec import encode
 from chain.base.errors import OperatorError, Reason
+from chain.disk import bodies
 from chain.disk.bodies import Missing
 from chain.disk.database import DATABASE
 from chain.disk.reader import Reader
+from chain.disk.recheck import recheck
 from chain.disk.schema import seal
 from chain.disk.storage import Storage
-from chain.disk.stored import BodyGone
+from chain.disk.stored import BodyGone, is_bare
 from chain.protocol.messages import RawItems
 from tests.support.forgetting import BODIES_DAYS, ForgettingCity, found_in, prune
 from tests.support.homes import look_up, tamper
 from tests.support.refusals import refusal
+
+KEPT = 5
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,31 @@ def test_what_lost_long_ago_goes_and_so_does_what_waited_too_long(home: Path, ci
     with closing(Storage(home / DATABASE, city.genesis)) as storage:
         assert storage.waiting() == (still.raw,)
     assert look_up(home, "SELECT count(*) FROM blocks WHERE main = 0") == 0
+
+
+def test_of_what_lost_headings_stay(tmp_path: Path, city: ForgettingCity, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given somebody who makes another block on each one, which nobody else builds on
+    monkeypatch.setattr(bodies, "LOST_BLOCKS_KEPT", KEPT)
+    strays = [city.stray(block, slot=block.header.slot + 2) for block in city.blocks]
+    # when the others go on for long
+    home = city.write(tmp_path / "home", beside=strays)
+    # then the disk holds what the last of them say, and the headings of all
+    end = settled(home, city) - KEPT
+    with closing(Reader(home / DATABASE, city.genesis)) as reader:
+        assert [header.id for header, _ in reader.headers(1, 1_000, main=False)] == [block.id for block in strays]
+        said = [block.header.height for block in strays if not is_bare(reader.raw_block(block.id) or b"")]
+        assert said == list(range(end, strays[-1].header.height + 1))
+        with pytest.raises(BodyGone, match="no transactions of height 2 any more"):
+            reader.block(strays[0].id)
+    known = "SELECT count(*) FROM transactions JOIN blocks ON block = number WHERE main = 0 AND height < ?"
+    assert look_up(home, known, end) == 0
+    # and it is whole, and starts with them
+    with closing(Reader(home / DATABASE, city.genesis)) as reader, ThreadPoolExecutor(1) as pool:
+        report = recheck(reader, city.genesis, pool, lambda _count: None)
+        assert (report.problems, report.side_blocks) == ([], len(strays))
+    with closing(Storage(home / DATABASE, city.genesis)) as storage:
+        chain, _ = storage.load()
+        assert chain.head.header.id == city.blocks[-1].id
 
 
 def test_a_damaged_old_block_is_not_handed_out_and_noted(home: Path, city: ForgettingCity, reader: Reader) -> None:
