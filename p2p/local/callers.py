@@ -61,7 +61,10 @@ class Callers:
                 stream.socket.close()
 
     def watching(self, app: ASGIApp) -> ASGIApp:
-        """An application that leaves its callers alone from when they have asked until they are answered."""
+        """An application that leaves its callers alone from when they have asked until they are answered.
+
+        Nor does it hold anything up where nobody reads the body of a request.
+        """
 
         async def watched(scope: Scope, receive: Receive, send: Send) -> None:
             async def heard() -> Message:
@@ -70,9 +73,20 @@ class Callers:
                     self._note(trio.current_time() + ANSWER_S)
                 return message
 
+            async def said(message: Message) -> None:
+                if message["type"] != "http.response.body" or message.get("more_body"):
+                    await send(message)
+                    return
+                # The library tells who answered that this is the end, and waits for as long as parts of a body that
+                # nobody takes are in the way.
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_hear_out, receive)
+                    await send(message)
+                    nursery.cancel_scope.cancel()
+
             if scope.get("method") in ("GET", "HEAD"):
                 self._note(trio.current_time() + ANSWER_S)
-            await app(scope, heard, send)
+            await app(scope, heard, said)
             self._note(0.0)
 
         return watched
@@ -91,6 +105,11 @@ class Callers:
         # Whoever waits on it is told, also where the library would not let itself be cancelled.
         leaver.socket.close()
         return True
+
+
+async def _hear_out(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def hang_up() -> None:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from p2p.local import callers, http
 from p2p.local.callers import Callers, room_for_callers
@@ -69,6 +70,15 @@ async def reply(stream: trio.SocketStream) -> bytes:
     return b"".join(parts)
 
 
+async def heard(stream: trio.SocketStream, text: bytes) -> None:
+    """Wait until it says this."""
+    told = b""
+    while text not in told:
+        part = await stream.receive_some()
+        assert part, told
+        told += part
+
+
 @pytest.mark.parametrize("opening", [b"", b"GET /sta", HEAD_OF_A_BODY], ids=["nothing", "half a head", "a slow body"])
 async def test_those_who_dawdle_make_room_for_who_asks(monkeypatch: pytest.MonkeyPatch, opening: bytes) -> None:
     async with serving(monkeypatch, FakeFace()) as url, crowd(url, 5 * PLACES, opening) as streams:
@@ -120,6 +130,19 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(http, "BODY_TIMEOUT_S", 0.01)
     async with serving(monkeypatch, FakeFace()) as url, crowd(url, 1, HEAD_OF_A_BODY) as (stream,):
         assert b" 408 " in await reply(stream)
+
+
+async def test_a_body_that_nobody_reads_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    face, proof = SlowFace(), b"/proof/" + b"11" * 32
+    pieces = 40 * b"1\r\nx\r\n" + b"0\r\n\r\n"  # many more than the library keeps for who does not ask for them
+    question = ASK.replace(b"/status", proof).replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n" + pieces)
+    async with serving(monkeypatch, face) as url, crowd(url, 1, question) as (stream,):
+        await face.proofs.acquire()
+        await wait_all_tasks_blocked()
+        face.may_answer.set()
+        await heard(stream, b"proof of ")
+        await stream.send_all(ASK)
+        await heard(stream, b'{"height": 7}')
 
 
 async def test_a_connection_that_fails_is_its_own_affair() -> None:
