@@ -177,7 +177,7 @@ async def serve_app(app: Starlette, address: str, task_status: TaskStatus[str] =
     config.h11_max_incomplete_size = 16_384
     callers = Callers(room_for_callers())
     served = ASGIWrapper(callers.watching(app))  # type: ignore[arg-type]
-    speak = partial(TCPServer, served, config, WorkerContext(None), ConnectionState({}))
+    speak = partial(_Server, served, config, WorkerContext(None), ConnectionState({}))
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
@@ -189,6 +189,20 @@ async def serve_app(app: Starlette, address: str, task_status: TaskStatus[str] =
         nursery.start_soon(callers.send_away_at_end)
         task_status.started(f"http://{repr_socket_addr(socket.family, socket.getsockname())}")
         await trio.serve_listeners(partial(callers.attend, speak), listeners)
+
+
+class _Server(TCPServer):
+    """A connection that stays with HTTP/1.1: in HTTP/2 a caller says itself how much of an answer it takes, and where
+    it takes none and leaves, the library waits for it for good.
+    """
+
+    async def _read_data(self) -> None:
+        self.protocol.protocol._check_protocol = _stay  # type: ignore[union-attr,method-assign]
+        await super()._read_data()
+
+
+async def _stay(_request: object) -> None:
+    """Whatever a request says of other protocols."""
 
 
 # ------------------------------------------------------------------------------------------------ questions

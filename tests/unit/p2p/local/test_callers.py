@@ -145,6 +145,21 @@ async def test_a_body_that_nobody_reads_holds_nothing_up(monkeypatch: pytest.Mon
         await heard(stream, b'{"height": 7}')
 
 
+@pytest.mark.parametrize(
+    "opening",
+    [
+        ASK[:-2] + b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: \r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+    ids=["asked for", "assumed"],
+)
+async def test_http_2_is_not_spoken(monkeypatch: pytest.MonkeyPatch, opening: bytes) -> None:
+    """There who takes nothing of an answer, and leaves, would be waited for as long as the node runs."""
+    async with serving(monkeypatch, FakeFace()) as url, crowd(url, 1, opening) as (stream,):
+        told = await stream.receive_some()
+        assert told.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 421 ")), told
+
+
 async def test_a_connection_that_fails_is_its_own_affair() -> None:
     met = Callers(1)
 
