@@ -91,8 +91,9 @@ def _move_aside(database: Path) -> Path | None:
     names = (database.with_name(f"{database.name}.aside-{number}") for number in count(1))
     aside = next(name for name in names if not name.exists())
     try:
-        # What SQLite would take for the log of the new database goes first.
-        for suffix in ("-wal", "-shm", "-commits", ""):
+        # What SQLite would take for the log of the new database goes first; and last what tells, where it ends before
+        # that, that a log is missing.
+        for suffix in ("-wal", "-shm", "", "-commits"):
             part = database.with_name(database.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))

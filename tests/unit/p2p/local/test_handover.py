@@ -226,6 +226,23 @@ def test_a_crash_at_any_line_of_an_import_loses_nothing(old: Home, new: Home, fi
             return
 
 
+def test_a_crash_at_any_line_of_a_new_beginning_leaves_no_older_state(old: Home, tmp_path: Path) -> None:
+    later = replace(SIGNED, slot=12)
+    with closing(Storage(old.database, GENESIS)) as database:
+        database.commit([Commit(signing=later)])
+        killed = copy_of(old, tmp_path / "killed")  # what it signed last is in the log alone
+    for step in count():
+        here = copy_of(killed, tmp_path / str(step))
+        died = dies_at(step, partial(renew_database, here, is_sure=True))
+        with suppress(OperatorError):  # there is none
+            assert signing_of(here) in ((False, later), (False, None))
+        renew_database(here, is_sure=True)
+        assert signing_of(here) == (False, None)
+        if not died:
+            assert step > 20
+            return
+
+
 def test_a_home_whose_mark_is_damaged_does_not_sign(old: Home, new: Home, file: Path, tmp_path: Path) -> None:
     export_signing(old, file)
     tamper(old.path, "UPDATE meta SET value = x'00' WHERE key = 'exported'")
