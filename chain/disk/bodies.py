@@ -212,9 +212,12 @@ class Bodies:
             Missing(height, bytes(block_id)) for height, block_id, stored in rows if not _is_whole(block_id, stored)
         ]
 
-    def restore(self, block: Block) -> None:
-        """Put the body of a block of the main chain back in its place."""
-        body = seal(block.id, encode_block(block))
+    def restore(self, block: Block, *, is_pruned: bool = False) -> None:
+        """Put a block of the main chain back in its place; in a pruned home its heading alone, where it is too old."""
+        raw, transactions = encode_block(block), block.transactions
+        if is_pruned and block.header.height < self.oldest:
+            raw, transactions = heading_of(raw), ()
+        body = seal(block.id, raw)
         with self._database.transaction():
             (number,) = self._connection.execute("SELECT number FROM blocks WHERE id = ?", (block.id,)).fetchone()
             self._connection.execute(
@@ -223,7 +226,7 @@ class Bodies:
             )
             self._connection.executemany(
                 "INSERT INTO transactions VALUES (?, ?) ON CONFLICT DO NOTHING",
-                sorted((short_id(transaction.id), number) for transaction in block.transactions),
+                sorted((short_id(transaction.id), number) for transaction in transactions),
             )
 
     def lower(self, height: int) -> None:

@@ -10,6 +10,7 @@ from p2p.local.commandline import launched
 
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -199,8 +200,9 @@ class Keeper:
     async def _bring(self, missing: Sequence[Missing]) -> int:
         """How many of these blocks peers brought; they are stored."""
         blocks = await self._fetch(missing)
+        restore = partial(Bodies.restore, is_pruned=self._mode == "pruned")  # it may have become too old meanwhile
         for block in blocks:
-            await self._do(Bodies.restore, block)
+            await self._do(restore, block)
         return len(blocks)
 
     def _note(self, oldest: int) -> None:

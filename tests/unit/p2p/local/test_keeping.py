@@ -13,7 +13,7 @@ import trio.testing
 from prometheus_client import CollectorRegistry
 
 from chain.base.errors import OperatorError, Refused
-from chain.content.blocks import Block
+from chain.content.blocks import Block, encode_block, heading_of
 from chain.disk.bodies import Missing
 from chain.disk.database import DATABASE
 from chain.disk.reader import Reader
@@ -181,6 +181,22 @@ async def test_where_no_peer_has_it_that_is_said_and_tried_again(
         await trio.sleep(AGAIN_S)
         assert kept.asked == [[5], [5]]
         nursery.cancel_scope.cancel()
+
+
+async def test_what_a_pruned_node_dropped_does_not_come_back_as_it_is_mended(
+    home: Path, city: ForgettingCity, stage: Open
+) -> None:
+    spoil(home, city, 5)
+    kept = stage("pruned")
+    kept.held = {5}
+    assert kept.read(5) == []
+    async with kept.running():
+        assert kept.storage.bodies.oldest > 5
+        await until(lambda: kept.metric("damaged_blocks") == 0)
+    tip, block = city.blocks[-1].id, city.blocks[4]
+    assert next(kept.reader.headings(tip, 5)) == heading_of(encode_block(block))
+    assert kept.storage.bodies.missing(5, 1) == [Missing(5, block.id)]
+    assert look_up(home, "SELECT count(*) FROM transactions JOIN blocks ON block = number WHERE height = 5") == 0
 
 
 async def test_an_archive_fetches_what_was_dropped(home: Path, city: ForgettingCity, stage: Open) -> None:
