@@ -9,10 +9,13 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from socket import getaddrinfo
 
 import dns.asyncresolver
 import trio
 from dns.exception import DNSException
+from trio.lowlevel import RunVar
 
 from p2p.addresses import DNSADDR, PeerAddress, plain_host, read_address
 
@@ -25,6 +28,10 @@ MAX_DEPTH = 3
 LOOKUP_TIMEOUT_S = 5.0
 """A resolver that knows answers within milliseconds, and one that has to ask within a second or two."""
 
+MAX_LOOKUPS = 16
+"""At once: twice as many as there are dials.  Where no server answers, the system's resolver takes half a minute."""
+
+_lookups: RunVar[trio.CapacityLimiter] = RunVar("lookups")
 _FAMILIES = {"dns4": socket.AF_INET, "dns6": socket.AF_INET6}
 _KINDS = {"dns4": "IPv4 ", "dns6": "IPv6 "}
 
@@ -71,11 +78,23 @@ async def _told(address: PeerAddress) -> list[PeerAddress]:
 async def _hosts(address: PeerAddress) -> list[str]:
     family = _FAMILIES.get(address.protocol, socket.AF_UNSPEC)
     try:
-        answers = await trio.socket.getaddrinfo(address.host, address.port, family, socket.SOCK_STREAM)
+        ask = partial(getaddrinfo, address.host, address.port, family, socket.SOCK_STREAM)
+        answers = await trio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=_threads())  # type: ignore[call-arg]
     except (OSError, UnicodeError) as error:
         why = str(getattr(error, "strerror", None) or "it is not a name")
         raise Unresolved(_unresolved(address, why)) from error
     return [plain_host(str(answer[4][0])) for answer in answers]
+
+
+def _threads() -> trio.CapacityLimiter:
+    """Those of this run that ask the system's resolver: one that is given up ends when it does, and what is to be
+    stored must not wait for that.
+    """
+    try:
+        return _lookups.get()
+    except LookupError:
+        _lookups.set(trio.CapacityLimiter(MAX_LOOKUPS))
+        return _lookups.get()
 
 
 async def _texts(name: str) -> list[str]:

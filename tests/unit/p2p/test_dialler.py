@@ -129,10 +129,10 @@ async def test_a_name_of_the_operators_is_looked_up_and_the_address_is_proven() 
 async def test_a_name_that_stands_for_nothing_is_said(
     said: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nobody(*_: object) -> list[object]:
+    def nobody(*_: object) -> list[object]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr("trio.socket.getaddrinfo", nobody)
+    monkeypatch.setattr("p2p.names.getaddrinfo", nobody)
     named = f"/dns6/nobody.example/tcp/1/p2p/{peer_id_of(2)}"
     async with running(1, bootstrap=(named,)):
         await until(said)

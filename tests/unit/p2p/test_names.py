@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dns.resolver
@@ -13,7 +14,7 @@ import trio
 from p2p import names
 from p2p.addresses import PeerAddress, read_address
 from p2p.names import MAX_FOUND, Unresolved, resolve
-from tests.unit.p2p.net import peer_id_of
+from tests.unit.p2p.net import PATIENCE_S, peer_id_of
 
 PEER, OTHER = peer_id_of(1), peer_id_of(2)
 Zone = Callable[[dict[str, list[str]]], None]
@@ -48,14 +49,14 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> None:
         "many": [(socket.AF_INET, f"192.0.2.{number}") for number in range(100)],
     }
 
-    async def getaddrinfo(host: str, port: int, family: int, kind: int) -> list[Any]:
+    def getaddrinfo(host: str, port: int, family: int, kind: int) -> list[Any]:
         assert kind == socket.SOCK_STREAM
         found = [(each, kind, 0, "", (text, port)) for each, text in known.get(host, []) if family in (0, each)]
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return found
 
-    monkeypatch.setattr("trio.socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(names, "getaddrinfo", getaddrinfo)
 
 
 async def test_a_number_stands_for_itself() -> None:
@@ -92,15 +93,34 @@ async def test_a_name_that_stands_for_nothing_says_so() -> None:
         await resolve(at("/dns6/nobody/tcp/9"))
 
 
-async def test_a_resolver_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silence(*_: object) -> list[Any]:
-        await trio.sleep_forever()
-        raise AssertionError
+@pytest.fixture
+def silence(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A resolver that does not answer before the end."""
+    is_over = threading.Event()
 
-    monkeypatch.setattr("trio.socket.getaddrinfo", silence)
-    monkeypatch.setattr(names, "LOOKUP_TIMEOUT_S", 0.01)
+    def getaddrinfo(*_: object) -> list[Any]:
+        is_over.wait()
+        return []
+
+    monkeypatch.setattr(names, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(names, "LOOKUP_TIMEOUT_S", 0.001)
+    yield
+    is_over.set()
+
+
+@pytest.mark.usefixtures("silence")
+async def test_a_resolver_that_does_not_answer_is_given_up() -> None:
     with pytest.raises(Unresolved, match="no answer within"):
         await resolve(at("/dns/slow/tcp/9"))
+
+
+@pytest.mark.usefixtures("silence")
+async def test_a_resolver_that_does_not_answer_keeps_no_thread_from_others() -> None:
+    for _ in range(2 * int(trio.to_thread.current_default_thread_limiter().total_tokens)):
+        with pytest.raises(Unresolved, match="no answer within"):
+            await resolve(at("/dns/slow/tcp/9"))
+    with trio.fail_after(PATIENCE_S):
+        await trio.to_thread.run_sync(str)
 
 
 @pytest.mark.usefixtures("hosts")
