@@ -13,6 +13,7 @@ The digest before the first is the genesis id, so that no part can be left out, 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ PART_BLOCKS = 1_024
 _MAX_PART_BYTES = PART_BYTES + MAX_BLOCK_BYTES + 8 * PART_BLOCKS
 _MAX_START_BYTES = 128
 _LENGTH_BYTES, _DIGEST_BYTES = 4, 32
+# What a file system says that knows no second name for a file, as those of sticks and of some shares.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class Start(NamedTuple):
@@ -70,7 +73,7 @@ def write_chain(path: Path, start: Start, blocks: Iterable[bytes], advance: Call
         with draft.open("wb") as out:
             _write(out, start, blocks, advance)
         make_durable(draft)
-        path.hardlink_to(draft)
+        _name(draft, path)
         make_durable(path.parent)
         return path.stat().st_size
     except FileExistsError as error:
@@ -82,6 +85,17 @@ def write_chain(path: Path, start: Start, blocks: Iterable[bytes], advance: Call
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _name(draft: Path, path: Path) -> None:
+    """Let a whole file have its name.  Raises ``OSError``, ``FileExistsError`` where another has it."""
+    try:
+        path.hardlink_to(draft)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.touch(exist_ok=False)
+        draft.replace(path)
 
 
 def _write(out: BinaryIO, start: Start, blocks: Iterable[bytes], advance: Callable[[int], None]) -> None:

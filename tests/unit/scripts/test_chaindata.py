@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -138,9 +140,17 @@ def test_only_what_is_final_is_exported_and_nothing_is_overwritten(home: Path, e
     assert sorted(tmp_path.iterdir()) == [home]
 
 
+@pytest.mark.parametrize("number", [0, errno.EPERM, errno.EOPNOTSUPP], ids=["links", "a stick", "a share"])
 def test_of_two_exports_at_once_into_one_file_neither_writes_into_the_other(
-    home: Path, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    """Whether its file system knows links or not."""
+
+    def no_links(_path: Path, _target: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    if number:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
     processes = count()
     monkeypatch.setattr("os.getpid", lambda: next(processes))
     file = tmp_path / "file"
