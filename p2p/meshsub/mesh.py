@@ -33,7 +33,8 @@ MAX_BACKOFF_S = 600
 """A peer may ask for a longer pause than ours, within reason."""
 
 BACKOFF_SLACK_MS = 1_000
-"""Ours to wait longer than a pause lasts: a heartbeat.  Specification: the slack until the next heartbeat."""
+"""Whoever wants to GRAFT waits longer than a pause lasts, also one of its own: a heartbeat, as the other's began with
+the PRUNE on its way.  Specification: the slack until the next heartbeat."""
 
 D_LAZY, GOSSIP_FACTOR = 6, 0.25
 """Specification: D_lazy, and the part of the peers outside the mesh that are offered what is new."""
@@ -311,7 +312,7 @@ class Mesh:
         if topic is not None:
             topic.mesh.pop(peer, None)
             pause_s = min(prune.backoff_s or PRUNE_BACKOFF_S, MAX_BACKOFF_S)
-            self._pauses.add(prune.topic, peer, now_ms + pause_s * 1_000 + BACKOFF_SLACK_MS)
+            self._pauses.add(prune.topic, peer, now_ms + pause_s * 1_000)
 
     def _mend(self, name: str, topic: Topic, now_ms: int) -> None:
         """Specification: mesh maintenance, in its order."""
@@ -367,7 +368,8 @@ class Mesh:
         return [self.peers.place(peer, name) for peer in topic.mesh]
 
     def _may_be_asked(self, place: Place, name: str, now_ms: int) -> bool:
-        return (place.is_reserved or place.score >= 0) and not self._pauses.lasts(name, place.peer, now_ms)
+        is_paused = self._pauses.lasts(name, place.peer, now_ms - BACKOFF_SLACK_MS)
+        return (place.is_reserved or place.score >= 0) and not is_paused
 
     def _is_heard(self, peer: str, name: str) -> bool:
         return self.peers.is_reserved(peer) or self.peers.score(peer, name) >= GOSSIP_THRESHOLD

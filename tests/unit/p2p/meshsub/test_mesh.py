@@ -284,6 +284,30 @@ def test_who_grafts_too_early_is_blamed_told_again_and_less_heard() -> None:
     assert rig.members == {"named"}
 
 
+@pytest.mark.parametrize("phase_ms", range(0, 1_000, 250))
+def test_two_that_kept_to_a_pause_are_in_each_others_mesh_again_and_neither_is_blamed(phase_ms: int) -> None:
+    full, late = Rig(), Rig()
+    full.meet(*names(D_HI))
+    for peer in names(D_HI):
+        full.hear(peer, GRAFT)
+    full.meet("late")
+    late.now_ms = full.now_ms
+    late.meet("full")
+    assert pruned(full.hear("late", GRAFT), "late") == [FULL_BACKOFF_S]
+    late.hear("full", Rpc(prune=(Prune(TOPIC, FULL_BACKOFF_S),)))
+    for peer in names(D_HI):
+        full.mesh.peer_left(peer)
+    late.now_ms += phase_ms  # of its heartbeats
+    for _ in range(3 * FULL_BACKOFF_S):
+        for rig, name, other, its_name in ((full, "full", late, "late"), (late, "late", full, "full")):
+            other.now_ms, before_ms = rig.now_ms + 1_000, other.now_ms
+            for rpc in sent(rig.beat(), its_name):
+                other.effects += other.hear(name, rpc)
+            other.now_ms = before_ms
+    assert (full.blamed(), late.blamed()) == ([], [])
+    assert (full.members, late.members) == ({"late"}, {"full"})
+
+
 def test_a_new_connection_is_no_way_round_a_pause_nor_a_bad_standing() -> None:
     rig = Rig()
     rig.meet("p")
