@@ -27,7 +27,7 @@ COSTLY_AT_ONCE = 32
 
 FROM_ELSEWHERE_PER_S = 50.0
 FROM_ELSEWHERE_AT_ONCE = 500
-"""Of one host that is not this one: a page that is looked at closely asks a few times a second."""
+"""Of one host that is not this one, or of one /64: a page that is looked at closely asks a few times a second."""
 
 _METHODS = "GET, POST, DELETE"
 _REQUEST_HEADERS = "authorization, content-type, if-none-match, last-event-id"
@@ -73,7 +73,7 @@ class Door:
         site = headers.get("sec-fetch-site", "none")
         if site in ("cross-site", "same-site") and not self._is_named(origin) and not _is_visit(scope, headers):
             raise Problem(403, "a page of another site asks")
-        if is_elsewhere(scope, headers) and not self._rates.take(_host_of_caller(scope)):
+        if is_elsewhere(scope, headers) and not self._rates.take(_party(scope)):
             raise Problem(429, "too many requests", retry_s=1)
 
     def _is_known(self, scope: Scope, origin: str, host: str) -> bool:
@@ -120,7 +120,7 @@ class Porter:
     def meter(self, request: Request) -> None:
         """Raises :class:`Problem` for who asks too often for what is costly."""
         self.admit(request)
-        if not self._rates.take(_host_of_caller(request.scope)):
+        if not self._rates.take(_party(request.scope)):
             raise Problem(429, "this is costly, and was asked for often; ask again", retry_s=1)
 
 
@@ -148,6 +148,13 @@ def _is_loopback(address: str) -> bool:
 def _host_of_caller(scope: Scope) -> str:
     client = scope.get("client")
     return client[0] if client else "127.0.0.1"  # in memory, as tests do
+
+
+def _party(scope: Scope) -> str:
+    """Who asks, under whichever of its addresses."""
+    from p2p.addresses import tenant  # noqa: PLC0415 – a node has libp2p, others who have a door do not wait for it
+
+    return tenant(_host_of_caller(scope))
 
 
 def _is_visit(scope: Scope, headers: Headers) -> bool:

@@ -136,6 +136,15 @@ async def test_a_proxy_on_this_machine_speaks_for_others() -> None:
         assert reply.status_code == 401
 
 
+async def test_the_addresses_that_one_party_has_by_the_billion_count_as_one(mock_clock: MockClock) -> None:
+    app, statuses = build_app(FakeFace(OPEN)), set[int]()
+    for number in range(FROM_ELSEWHERE_AT_ONCE + 1):
+        transport = httpx.ASGITransport(app, client=(f"2001:db8::{number:x}", 5))
+        async with httpx.AsyncClient(transport=transport, base_url=HERE, trust_env=False) as asking:
+            statuses.add((await asking.get("/status")).status_code)
+    assert statuses == {200, 429}
+
+
 async def test_from_elsewhere_anybody_reads_but_not_without_end(mock_clock: MockClock) -> None:
     transport = httpx.ASGITransport(build_app(FakeFace(OPEN)), client=ELSEWHERE)
     async with httpx.AsyncClient(transport=transport, base_url=HERE, trust_env=False) as asking:
