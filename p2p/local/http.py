@@ -41,13 +41,13 @@ from chain.protocol.messages import RawItems
 from p2p.local.broadcast import Broadcast
 from p2p.local.callers import Callers, room_for_callers
 from p2p.local.config import HomeConfig, split_http
-from p2p.local.door import Door, Porter
+from p2p.local.door import Door, Porter, is_elsewhere
 from p2p.local.endpoints import ENDPOINTS, MAX_SUBMISSION, MAX_TRIAL, Endpoint
 from p2p.local.openapi import describe_api
 from p2p.local.pages import INDEX, Pages
 from p2p.local.problems import Problem, problem_response, refused
 from p2p.local.reading import Told
-from p2p.local.stream import MAX_STREAMS, EventStream
+from p2p.local.stream import MAX_STREAMS, MAX_STREAMS_ELSEWHERE, EventStream
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -254,8 +254,9 @@ def _known_tag(request: Request) -> str | None:
 
 
 def _events(request: Request, face: Face) -> Response:
-    if face.events.listeners >= MAX_STREAMS:
-        raise Problem(503, f"{MAX_STREAMS} listen already; ask again later", retry_s=30)
+    room = MAX_STREAMS_ELSEWHERE if is_elsewhere(request.scope, request.headers) else MAX_STREAMS
+    if face.events.listeners >= room:
+        raise Problem(503, f"{room} listen already; ask again later", retry_s=30)
     after = request.headers.get("last-event-id") or request.query_params.get("after")
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 16):
         raise Unclear("after must be the number of an event")

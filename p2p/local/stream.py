@@ -21,6 +21,9 @@ UNREAD_S = 30.0
 MAX_STREAMS = 64
 """A quarter of those who may be connected."""
 
+MAX_STREAMS_ELSEWHERE = 48
+"""Of them to other machines, so that on this one people always see what happens."""
+
 
 class EventStream:
     """An answer that goes on for as long as somebody reads it; ``hello`` is told first."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
+from starlette.types import Message
 from trio.testing import MockClock
 
 from chain.base.codec import encode
@@ -13,6 +15,7 @@ from p2p.local.config import HomeConfig
 from p2p.local.door import COSTLY_AT_ONCE, FROM_ELSEWHERE_AT_ONCE, host_of
 from p2p.local.endpoints import ENDPOINTS
 from p2p.local.http import build_app
+from p2p.local.stream import MAX_STREAMS_ELSEWHERE
 from tests.unit.p2p.local.test_http import FakeFace, path_of
 
 HERE = "http://127.0.0.1:4080"
@@ -134,6 +137,23 @@ async def test_a_proxy_on_this_machine_speaks_for_others() -> None:
     for name in ("forwarded", "x-forwarded-for"):
         reply = await ask(FakeFace(OPEN), "POST", "/trial", headers={name: "192.0.2.7", **MSGPACK}, content=GOOD)
         assert reply.status_code == 401
+
+
+async def test_other_machines_do_not_take_every_place_to_listen() -> None:
+    app = build_app(face := FakeFace(OPEN))
+    face.events.listeners = MAX_STREAMS_ELSEWHERE
+    begun: list[tuple[str, int]] = []
+    for client in (("127.0.0.1", 5), ELSEWHERE):
+        scope = {"type": "http", "method": "GET", "path": "/events", "query_string": b"", "client": client}
+        with trio.CancelScope() as asking:
+
+            async def send(message: Message, asking: trio.CancelScope = asking, who: str = client[0]) -> None:
+                begun.append((who, message["status"]))
+                asking.cancel()
+                await trio.lowlevel.checkpoint()
+
+            await app({**scope, "headers": [(b"host", b"127.0.0.1")]}, trio.sleep_forever, send)
+    assert begun == [("127.0.0.1", 200), (ELSEWHERE[0], 503)]
 
 
 async def test_the_addresses_that_one_party_has_by_the_billion_count_as_one(mock_clock: MockClock) -> None:
