@@ -87,7 +87,9 @@ MEANINGS: dict[Reason, Meaning] = {
         "Guardians are those whom the member named, more than half of them, or who enrolled it where it named none.",
         "the guardians' own file and enough of their signatures (`recover`)",
     ),
-    _R.RECOVERY_PENDING: Meaning("One recovery of a member waits at a time.", "its end, or a `veto`"),
+    _R.RECOVERY_PENDING: Meaning(
+        "A recovery of the member waits: no other, and no guardians, meanwhile.", "its end, or a `veto`"
+    ),
     _R.NOTHING_TO_UNDO: Meaning(
         "Guardians undo what a key did against them within the delay; after that it stands.", "a recovery (`recover`)"
     ),

@@ -30,7 +30,7 @@ from chain.register.draft import Draft
 from chain.register.entries import Account, Member, Rating
 from chain.register.offices import holds_office
 from chain.register.statekeys import RATINGS, account_key, attributes_key, member_key, read_record_key
-from chain.register.terms import identity_slots
+from chain.register.terms import identity_slots, notice_slots
 
 # Keys of one member that one visit forgets; who had more is visited again.
 KEYS_A_VISIT = 16
@@ -45,7 +45,7 @@ def leave(draft: Draft, _action: Leave, actor: bytes) -> None:
     recovery.check_holds_nothing(draft, subject)
     if draft.get(leaving_key(subject)) is not None:
         raise Refused(Reason.ALREADY_LEAVING, "it is leaving")
-    due_slot = draft.slot + identity_slots(draft, member.policy_version, "leave_days")
+    due_slot = draft.slot + notice_slots(draft, member.policy_version)
     waiting: Recovery | None = draft.get(recovery_key(subject))
     if waiting is not None:
         due_slot = max(due_slot, waiting.due_slot + 1)

@@ -10,6 +10,9 @@ A key alone stops its guardians, and so does a thief's; it does not stop guardia
 delay after its veto: it was heard, and nobody is taken over in silence.  Nobody else is heard within that delay, so
 that no member has to veto day after day, and nobody fills blocks with that.
 
+Whoever may say so stays who it is while a recovery waits: a naming that waits is off then, and none begins, so that
+a thief's friends are not the guardians of whom is given back.
+
 A key that rotates, leaves or names other guardians gives its guardians the same delay to undo that: the member moves
 to a key that they name, at once, and nobody's veto counts.  So a thief who is first has not won.
 Source: protocol 8.1.
@@ -41,9 +44,14 @@ from chain.register.terms import identity_slots, registrar_recovers
 def name_guardians(draft: Draft, action: NameGuardians, actor: bytes) -> None:
     """The first are in force at once; others replace them after the delay in which they can undo it.
 
-    Raises :class:`Refused` ``NOT_ENROLLED``.
+    Nobody is named while a recovery waits, which its key may stop first.
+
+    Raises :class:`Refused`: ``NOT_ENROLLED``, ``RECOVERY_PENDING``.
     """
     subject, member = draft.member(actor)
+    waiting: Recovery | None = draft.get(recovery_key(subject))
+    if waiting is not None and waiting.key:
+        raise Refused(Reason.RECOVERY_PENDING, "a recovery waits, and until then its guardians are who they are")
     now = _in_force(draft, subject)
     if not now:
         draft.put(guardians_key(subject), Guardians(action.commitment) if action.commitment else None)
@@ -74,6 +82,9 @@ def recover(draft: Draft, action: Recover, actor: bytes) -> None:
         raise Refused(Reason.RECOVERY_PENDING, f"its key has stopped one: guardians and registrar both, or slot {slot}")
     due_slot = _delayed(draft, draft.get(member_key(subject)))
     draft.put(recovery_key(subject), Recovery(actor, due_slot, int(is_final)))
+    guardians: Guardians | None = draft.get(guardians_key(subject))
+    if guardians is not None and guardians.next_slot > draft.slot:  # else a thief's would undo what comes of this
+        draft.put(guardians_key(subject), guardians._replace(next_commitment=b"", next_slot=0))
     leaving: Leaving | None = draft.get(leaving_key(subject))
     if leaving is not None:
         set_leaving(draft, subject, leaving._replace(due_slot=max(leaving.due_slot, due_slot + 1)))

@@ -75,6 +75,15 @@ def identity_slots(draft: Draft, policy_version: int, name: str) -> int:
     return draft.slots(_better(name, getattr(then, name), getattr(now, name)))
 
 
+def notice_slots(draft: Draft, policy_version: int) -> int:
+    """How long who leaves can stay after all: shorter where that is better, but as long as guardians were promised.
+
+    In one policy nobody is gone before they can undo that; between two, a shorter leave must not outrun a longer delay.
+    """
+    promised = draft.policy_of(policy_version).identity.recovery_days
+    return max(identity_slots(draft, policy_version, "leave_days"), draft.slots(promised))
+
+
 def registrar_recovers(draft: Draft, member: Member) -> bool:
     """Whether the registrar who enrolled a member may give it another key: only where both policies say so."""
     return bool(draft.policy_of(member.policy_version).identity.registrar and draft.policy.identity.registrar)

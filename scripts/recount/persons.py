@@ -28,6 +28,7 @@ class Persons(Voices):
 
     def _name(self, row: Row, who: bytes) -> None:
         self._member(row["actor"])
+        claim(not self.recoveries.get(who, (b"",))[0], "guardians named while a recovery waits")
         now = self._named(who)
         until = self.slot + self._identity_slots(who, "recovery_days")
         if now:
@@ -82,6 +83,8 @@ class Persons(Voices):
         claim(not was_vetoed or say_both, "a recovery again, right after a veto")
         due = self.slot + self._identity_slots(who, "recovery_days")
         self.recoveries[who] = actor, due, was_vetoed and say_both
+        if who in self.guards and self.guards[who].coming_from > self.slot:
+            self.guards[who].coming, self.guards[who].coming_from = b"", 0
         self._tell("recovery asked", who)
         if who in self.leavings:
             self.leavings[who].due = max(self.leavings[who].due, due + 1)
@@ -128,7 +131,8 @@ class Persons(Voices):
     def _leave(self, row: Row, who: bytes) -> None:
         self._member(row["actor"])
         claim(not self._holds_office(who) and who not in self.leavings, "an office leaves, or somebody twice")
-        due = self.slot + self._identity_slots(who, "leave_days")
+        promised = self._days(self._policy_of(self.consents[who][1])["identity"]["recovery_days"])
+        due = self.slot + max(self._identity_slots(who, "leave_days"), promised)
         if who in self.recoveries:
             due = max(due, self.recoveries[who][1] + 1)
         self.leavings[who] = Leaving(due, self.consents[who][1])

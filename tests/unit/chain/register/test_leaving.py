@@ -8,6 +8,7 @@ from chain.base.errors import Reason
 from chain.branches.ledger import Ledger
 from chain.content.actions import (
     LEAVE,
+    UNDO,
     Enrol,
     Leave,
     Object,
@@ -255,6 +256,17 @@ def test_who_leaves_has_a_better_later_policy_too(town: Register) -> None:
     town.do(ann, Leave())
     town.block(3)
     assert town.draft.get(member_key(ann.key)) is None
+
+
+def test_nobody_is_gone_before_guardians_can_undo_that_as_long_as_they_were_promised(town: Register) -> None:
+    """A shorter leave is better, and so is a longer delay: of two policies the one must not outrun the other."""
+    circle, new = Circle(town, town.member()), town.person()
+    town.amend(60, identity={**RULES, "recovery_days": 1, "leave_days": 1})
+    town.block(60)
+    town.do(circle.member, Leave())
+    town.block(RULES["recovery_days"] - 1)
+    town.do(new, circle.recover(new, step=UNDO))
+    assert town.entry(new).leaves_slot == 0
 
 
 def test_nobody_gets_an_office_while_its_keys_are_forgotten(town: Register, monkeypatch: pytest.MonkeyPatch) -> None:

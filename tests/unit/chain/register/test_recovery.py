@@ -365,6 +365,44 @@ def test_a_thief_names_other_guardians_and_leaves_in_vain(town: Register, circle
     assert town.draft.get(guardians_key(ann.identity)) == Guardians(commitment_of(2, circle.keys, circle.salt))
 
 
+def test_a_thiefs_friends_are_not_the_guardians_of_whom_is_given_back(town: Register, circle: Circle) -> None:
+    """Else they undo whatever its owner does next with the key that it was given."""
+    ann, new, thief = circle.member, town.person(), town.person()
+    friends = Circle(town, ann, salt=b"a thief's friends")
+    town.block()
+    town.do(new, circle.recover(new))
+    assert town.refusal(ann, NameGuardians(bytes(32))) is Reason.RECOVERY_PENDING
+    town.block(DELAY + 3)
+    assert town.entry(ann).key == new.key
+    assert town.draft.get(guardians_key(ann.identity)) == Guardians(commitment_of(2, circle.keys, circle.salt))
+    town.do(new, NameGuardians(bytes(32)))
+    assert town.refusal(thief, friends.recover(thief, step=UNDO)) is Reason.NOT_GUARDIANS
+
+
+def test_nor_of_whom_a_registrar_gave_back(city: Register) -> None:
+    registrar = city.registrar()
+    ann, new = city.member(registrar), city.person()
+    city.do(new, city.recovery(new, ann, registrar))
+    assert city.refusal(ann, NameGuardians(bytes(32))) is Reason.RECOVERY_PENDING
+    city.block(DELAY)
+    assert (city.entry(ann).key, city.draft.get(guardians_key(ann.identity))) == (new.key, None)
+
+
+def test_nor_do_they_undo_what_guardians_and_a_registrar_say_after_a_veto(city: Register) -> None:
+    registrar = city.registrar()
+    circle = Circle(city, city.member(registrar))
+    ann, new, thief = circle.member, city.person(), city.person()
+    vetoed(city, circle)
+    friends = Circle(city, ann, salt=b"a thief's friends")
+    city.block()
+    city.do(new, circle.recover(new, registrar=registrar))
+    city.block(DELAY - 1)
+    city.rotate(ann)
+    assert city.refusal(thief, friends.recover(thief, step=UNDO)) is Reason.NOT_GUARDIANS
+    city.block()
+    assert city.entry(ann).key == new.key
+
+
 def test_a_recovery_that_waits_keeps_its_member_from_being_gone(town: Register, circle: Circle) -> None:
     ann, new = circle.member, town.person()
     town.do(ann, Leave())
@@ -378,7 +416,9 @@ def test_a_recovery_that_waits_keeps_its_member_from_being_gone(town: Register, 
     town.do(new, Veto(LEAVE))
 
 
-@pytest.mark.parametrize("deeds", ["rotate rotate", "rotate veto", "name rotate", "leave rotate", "name name rotate"])
+@pytest.mark.parametrize(
+    "deeds", ["rotate rotate", "rotate veto", "veto name rotate", "leave rotate", "veto name name rotate"]
+)
 def test_no_sequence_of_a_thiefs_transactions_wins_against_guardians_in_time(
     town: Register, circle: Circle, deeds: str
 ) -> None:
