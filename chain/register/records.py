@@ -27,15 +27,16 @@ from chain.register.authorities import check_accredited, check_authority
 from chain.register.draft import Draft, Happening
 from chain.register.entries import STANDING, Authority, Member, Record
 from chain.register.statekeys import authority_key, record_key
-from chain.register.terms import check_time, fading
+from chain.register.terms import check_time, fading, lasting
 
 
 def file(draft: Draft, action: FileRecord, actor: bytes) -> None:
     """An authority records conduct, in a category that it is accredited for.
 
     The record expires at the end of its severity's longest period, at the latest of the policy's retention, both
-    counted from the slot in which the conduct was established: what was established long ago is never new.  That the
-    policy allows it at all was checked before (:func:`chain.register.terms.check_filing`).
+    counted from the slot in which the conduct was established, and as they were then or as they are, whichever is
+    sooner: what was established long ago is never new.  That the policy allows it at all was checked before
+    (:func:`chain.register.terms.check_filing`).
 
     Raises :class:`Refused`: what :func:`check_authority`, :func:`chain.register.terms.check_time` and
     :func:`chain.register.markers.check_new` say; ``NOT_ENROLLED`` for the subject; ``SELF_RECORD``,
@@ -108,12 +109,9 @@ def _file(
     policy = draft.policy
     # In registry time, as of now.
     established_slot = action.established_slot - draft.date(0)
-    until_slot = established_slot + draft.slots(policy.retention_days)
-    expires_slot, repair_slot = until_slot, 0
-    if action.severity:
-        severity = policy.severities[action.severity - 1]
-        expires_slot = min(expires_slot, established_slot + draft.slots(severity.expires_after_days))
-        repair_slot = max(1, established_slot + draft.slots(severity.repair_after_days))
+    repair_days, end_days, kept_days = lasting(draft, action, category)
+    until_slot, expires_slot = (established_slot + draft.slots(days) for days in (kept_days, end_days))
+    repair_slot = max(1, established_slot + draft.slots(repair_days)) if action.severity else 0
     if expires_slot <= draft.slot:
         slot = draft.date(expires_slot)
         raise Refused(Reason.TOO_OLD, f"a record of this conduct would have expired in slot {slot}")

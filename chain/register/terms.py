@@ -38,23 +38,49 @@ def check_filing(policy: Policy, action: FileRecord | Reopen, _actor: bytes) -> 
 def check_time(draft: Draft, member: Member, action: FileRecord | Reopen, category: Category) -> None:
     """The conduct was established by now, and what takes something from a member was a rule then, also for it.
 
-    An adverse record must be one that the policy in force when the conduct was established knew, with points as low
+    An adverse record must be one that the policy in force when the conduct was established took, with points as low
     and a tier cap as low, and the conduct not from before the enrolment; as far back as the policy in force says, and
     the one that the member consented to.  Raises :class:`Refused`: ``NOT_YET_ESTABLISHED``, ``BEFORE_ITS_TIME``.
     """
     slot = action.established_slot
     if slot > draft.date_slot:
         raise Refused(Reason.NOT_YET_ESTABLISHED, f"established in slot {slot}, after this block's")
-    if action.points >= 0 and category.tier_cap is None:
+    if not _is_adverse(action, category):
         return
     then = draft.policy_at(slot).categories.get(category.code)
-    if then is None or action.points < then.low:
+    if then is None or then.is_closed or action.points < then.low:
         raise Refused(Reason.BEFORE_ITS_TIME, f"no rule gave {action.points} in {category.name} in slot {slot}")
     if category.tier_cap is not None and (then.tier_cap is None or then.tier_cap > category.tier_cap):
         raise Refused(Reason.BEFORE_ITS_TIME, f"{category.name} did not cap the tier so low in slot {slot}")
     earliest_slot = consented_from(draft, member)
     if slot < earliest_slot:
         raise Refused(Reason.BEFORE_ITS_TIME, f"the member consented to what is established from slot {earliest_slot}")
+
+
+def lasting(draft: Draft, action: FileRecord | Reopen, category: Category) -> tuple[int, int, int]:
+    """In days from the conduct on: when a record may be repaired, when it ends, how long it is kept that it was there.
+
+    An adverse one is repaired no later and ends no later than the policy in force when the conduct was established had
+    it; and what ended is remembered until neither policy would let it be filed again.
+    """
+    policies = [draft.policy]
+    if _is_adverse(action, category):
+        policies.append(draft.policy_at(action.established_slot))
+    repairs, ends = zip(*(_span(policy, category.code, action.severity) for policy in policies), strict=True)
+    return min(repairs), min(ends), max(policy.retention_days for policy in policies)
+
+
+def _is_adverse(action: FileRecord | Reopen, category: Category) -> bool:
+    return action.points < 0 or category.tier_cap is not None
+
+
+def _span(policy: Policy, code: int, severity: int) -> tuple[int, int]:
+    """From which day on such a record is repaired, and when it ends; of a severity that was none then the longest."""
+    graded = policy.categories[code].severities
+    chosen = [policy.severities[each - 1] for each in ((severity,) if severity in graded else graded)]
+    longest = policy.retention_days
+    repair = max((each.repair_after_days for each in chosen), default=longest)
+    return repair, max((each.expires_after_days for each in chosen), default=longest)
 
 
 def consented_from(draft: Draft, member: Member) -> int:

@@ -259,12 +259,8 @@ class Recount(People, Disputes):
         self._check_time(row, subject, category)
         self._check_once(row, subject, who)
         established = row["established_slot"] - self.lost
-        kept_until, repairable_from = established + self._slots("retention_days"), 0
-        expires = kept_until
-        if row["severity"]:
-            severity = policy["severity"][row["severity"] - 1]
-            expires = min(expires, established + self._days(severity["expires_after_days"]))
-            repairable_from = max(1, established + self._days(severity["repair_after_days"]))
+        kept_until, expires, repairable_from = (established + self._days(days) for days in self._spans(row, category))
+        repairable_from = max(1, repairable_from) if row["severity"] else 0
         claim(self.slot < expires, "filed though it is over")
         claim(self.slot + self._slots("answer_days") <= expires, "filed to be over before it is answered")
         levels = [tier["name"] for tier in reversed(policy["tier"])]
@@ -278,6 +274,26 @@ class Recount(People, Disputes):
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
         self._deed(who, "filed")
 
+    def _spans(self, row: Row, category: Row) -> tuple[int, int, int]:
+        """In days from the conduct on: how long it is kept that there was a record, it lasts, and none is repaired."""
+        versions = {self.version}
+        if row["points"] < 0 or "tier_cap" in category:
+            versions.add(self._version_at(row["established_slot"]))
+        spans = [self._span(self._policy_of(version), row) for version in versions]
+        return max(kept for kept, _, _ in spans), min(last for _, last, _ in spans), min(wait for _, _, wait in spans)
+
+    def _span(self, policy: Row, row: Row) -> tuple[int, int, int]:
+        names = next(each["severities"] for each in policy["category"] if each["code"] == row["category"])
+        graded = {at: each for at, each in enumerate(policy["severity"], 1) if each["name"] in names}
+        fits = [graded[row["severity"]]] if row["severity"] in graded else list(graded.values())
+        kept: int = policy["periods"]["retention_days"]
+        if not fits:
+            return kept, kept, kept
+        return kept, max(each["expires_after_days"] for each in fits), max(each["repair_after_days"] for each in fits)
+
+    def _version_at(self, date: int) -> int:
+        return max((each for each, since in self.in_force.items() if since <= date), default=min(self.in_force))
+
     def _half_life(self, category: Row) -> int:
         days = category.get("half_life_days", 0)
         return self._days(days) if days else 0
@@ -287,9 +303,8 @@ class Recount(People, Disputes):
         if row["points"] >= 0 and "tier_cap" not in category:
             return
         date = row["established_slot"]
-        version = max((each for each, since in self.in_force.items() if since <= date), default=min(self.in_force))
-        then = {each["code"]: each for each in self._policy_of(version)["category"]}.get(row["category"])
-        claim(then is not None and then["min"] <= row["points"], "a rule before its time")
+        then = {each["code"]: each for each in self._policy_of(self._version_at(date))["category"]}.get(row["category"])
+        claim(then is not None and not then["closed"] and then["min"] <= row["points"], "a rule before its time")
         assert then is not None
         if "tier_cap" in category:
             levels = [tier["name"] for tier in reversed(self.policy["tier"])]

@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 
 from chain.base.errors import Disposition, Reason
-from chain.content.actions import ASK, CORRECT, DECLINE, MAINTAIN, UPHOLD, Answer, Appeal, Enrol, Object, Repair, Rule
+from chain.content.actions import (
+    ASK,
+    CORRECT,
+    DECLINE,
+    MAINTAIN,
+    UPHOLD,
+    WITHDRAW,
+    Answer,
+    Appeal,
+    Enrol,
+    Object,
+    Repair,
+    Rule,
+)
 from chain.register.entries import DRAWN, MAINTAINED
 from tests.support.register import DIGEST, MUNICIPAL, Person, Register, altered, with_category
 
@@ -165,6 +178,76 @@ def test_a_tier_cap_is_no_rule_before_its_time(before: str | None, after: str) -
     late = register.filing(ann, DRUNK, 0, severity=2, established_slot=NOTICE)
     assert register.refusal(office, late) is Reason.BEFORE_ITS_TIME
     register.do(office, late._replace(established_slot=1 + NOTICE))
+
+
+def test_nothing_lasts_longer_than_the_rules_had_it_when_it_was_established() -> None:
+    """A majority prolongs everything, and lets tickets be serious: for what is established from then on."""
+    register, office, _, ann = town()
+    rows = MUNICIPAL.to_document()["severity"]
+    longer = [{**row, "repair_after_days": 900, "expires_after_days": 36_525} for row in rows]
+    graded = with_category(MUNICIPAL, TICKET, severities=["minor", "serious"])
+    register.amend(NOTICE, periods={"retention_days": 36_525}, severity=longer, category=graded)
+    register.block(NOTICE)
+    before, now = NOTICE, register.draft.date_slot
+    for severity in (1, 3):
+        for established_slot in (before, now):
+            register.file(office, ann, TICKET, -5, severity=severity, established_slot=established_slot)
+    spans = [
+        (record.repair_slot, record.expires_slot) for record in (register.standing_record(ann, at) for at in range(4))
+    ]
+    assert spans == 2 * [(before + 1, before + 90), (now + 900, now + 36_525)]
+    register.block(80)
+    late = register.filing(ann, TICKET, -5, established_slot=before - 1)
+    assert register.refusal(office, late) is Reason.TOO_SHORT
+    register.block(10)
+    assert register.refusal(office, late) is Reason.TOO_OLD
+
+
+def test_what_ended_stays_ended_though_an_amendment_prolongs_everything() -> None:
+    """Its marker stood for five years, and a century was left to file it again."""
+    register, office, _, ann = town()
+    register.file(office, ann, DEFAULT, -20)
+    filed = register.standing_record(ann, 0)
+    register.do(ann, Object(ann.key, 0, DIGEST))
+    register.block(20)
+    assert register.happened == ["lapsed"]
+    rows = [{**row, "expires_after_days": 36_525} for row in MUNICIPAL.to_document()["severity"]]
+    register.amend(NOTICE, periods={"retention_days": 36_525}, severity=rows)
+    register.block(NOTICE)
+    again = register.filing(ann, DEFAULT, -20, evidence=filed.evidence, established_slot=1)
+    assert register.refusal(office, again) is Reason.ENDED
+    register.block(1_826)
+    assert register.refusal(office, again) is Reason.TOO_OLD
+
+
+@pytest.mark.parametrize("days", [100, 1_000])
+def test_what_ended_is_remembered_as_long_as_either_policy_would_take_it(days: int) -> None:
+    """A shorter retention ends before the conduct could not be filed any more, if a longer one follows."""
+    register, office, _, ann = town()
+    rows = MUNICIPAL.to_document()["severity"]
+    short = [{**row, "repair_after_days": 0, "expires_after_days": min(90, row["expires_after_days"])} for row in rows]
+    register.amend(30, periods={"retention_days": days}, severity=short)
+    register.block(30)
+    register.file(office, ann, DEFAULT, -20, severity=3, established_slot=1)
+    filed = register.standing_record(ann, 0)
+    register.do(office, Answer(ann.key, 0, WITHDRAW, 0, b""))
+    register.amend(NOTICE, periods={"retention_days": 1_826}, severity=rows)
+    register.block(days)
+    again = register.filing(ann, DEFAULT, -20, severity=3, evidence=filed.evidence, established_slot=1)
+    assert register.refusal(office, again) is Reason.ENDED
+
+
+def test_what_was_done_while_a_category_was_closed_is_not_recorded() -> None:
+    register, office, _, ann = town()
+    before = register.draft.date_slot
+    for is_closed in (True, False):
+        register.amend(NOTICE, category=with_category(register.draft.policy, TICKET, closed=is_closed))
+        register.block(NOTICE)
+    closed = register.filing(ann, TICKET, -5, established_slot=1 + NOTICE)
+    assert register.refusal(office, closed) is Reason.BEFORE_ITS_TIME
+    register.block()
+    register.file(office, ann, TICKET, -5)
+    assert register.refusal(office, register.filing(ann, TICKET, -5, established_slot=before)) is Reason.TOO_OLD
 
 
 def test_what_was_before_the_enrolment_is_recorded_only_as_far_as_the_member_consented() -> None:
