@@ -256,7 +256,7 @@ MEANINGS: dict[Reason, Meaning] = {
     _R.MOTION_CLOSED: Meaning("A motion that was carried or has lapsed takes no approvals.", _MOTIONS),
     _R.ALREADY_APPROVED: Meaning("A validator approves a motion once.", "the approvals of other validators"),
     _R.TOO_MANY_ARBITERS: Meaning(
-        "A lot is drawn among so many arbiters at most.", "a motion that takes the right from another one"
+        "A lot is drawn among so many arbiters at most.", "a motion that revokes another one"
     ),
     _R.TOO_MANY_MOTIONS: Meaning(
         "A validator has only so many motions open at a time.", "one of them carried or lapsed; " + _MOTIONS

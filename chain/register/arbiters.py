@@ -17,7 +17,7 @@ from chain.content.identities import BEFORE_ARBITER, Annulment
 from chain.content.proposals import ARBITER
 from chain.register.authorities import is_in_term
 from chain.register.draft import Draft
-from chain.register.entries import ACTIVE, DRAWN, Authority, Record, Roll, Rulings
+from chain.register.entries import ACTIVE, DRAWN, REVOKED, Authority, Record, Roll, Rulings
 from chain.register.statekeys import ROLL_KEY, rulings_key
 from chain.register.view import Lookup
 
@@ -134,19 +134,30 @@ def count_silence(draft: Draft, case: Case) -> None:
 
 def check_room(draft: Draft, identity: bytes, rights: int) -> None:
     """One more arbiter can be ranked.  Raises :class:`Refused` ``TOO_MANY_ARBITERS``."""
-    arbiters = draft.roll.arbiters
-    if rights & ARBITER and len(arbiters) >= MAX_ARBITERS and not any(who == identity for who, _ in arbiters):
-        raise Refused(Reason.TOO_MANY_ARBITERS, f"{MAX_ARBITERS} have the arbiter's right; take it from one first")
+    arbiters = _ranked(draft)
+    if rights & ARBITER and len(arbiters) >= MAX_ARBITERS and identity not in arbiters:
+        raise Refused(Reason.TOO_MANY_ARBITERS, f"{MAX_ARBITERS} have the arbiter's right; revoke one first")
 
 
 def enroll(draft: Draft, identity: bytes, rights: int) -> None:
     """Whoever gets the right is drawn for what is drawn later; whoever loses it is on the roll no more."""
-    arbiters = dict(draft.roll.arbiters)
+    arbiters = _ranked(draft)
     if rights & ARBITER:
         arbiters.setdefault(identity, draft.height)
     else:
         arbiters.pop(identity, None)
     draft.put(ROLL_KEY, Roll(tuple(sorted(arbiters.items()))))
+
+
+def _ranked(draft: Draft) -> dict[bytes, int]:
+    """Who is on the roll; where it is full whoever was revoked, or whose term is over, makes room for others."""
+    arbiters = dict(draft.roll.arbiters)
+    return arbiters if len(arbiters) < MAX_ARBITERS else {who: arbiters[who] for who in arbiters if _stays(draft, who)}
+
+
+def _stays(draft: Draft, identity: bytes) -> bool:
+    authority = draft.authority(identity)
+    return authority is not None and authority.status != REVOKED and draft.date_slot < authority.until_slot
 
 
 def _count(draft: Draft, arbiter: bytes, issuer: bytes, what: str) -> None:

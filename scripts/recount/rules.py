@@ -17,6 +17,7 @@ from scripts.recount.lives import (
     CARRIED,
     LAPSED,
     OPEN,
+    REVOKED,
     SUSPENDED,
     Fault,
     Motion,
@@ -394,6 +395,10 @@ class Recount(People, Disputes):
             self._check_seat(motion.proposal)
             self._carry(motion.proposal)
 
+    def _may_rule_again(self, who: bytes) -> bool:
+        office = self.offices[who]
+        return office.status != REVOKED and self.date < office.terms["until_slot"]
+
     def _carry(self, proposal: Row) -> None:
         match proposal["kind"]:
             case "accredit":
@@ -401,12 +406,14 @@ class Recount(People, Disputes):
                 self.accounts.add(proposal["authority"])
                 self.current.setdefault(who, proposal["authority"])
                 self.offices.setdefault(who, Office(proposal, self.slot)).terms = proposal
+                self._deed(who, "accredit")
+                if len(self.roll) == MAX_ARBITERS:
+                    self.roll = {each: since for each, since in self.roll.items() if self._may_rule_again(each)}
                 if proposal["is_arbiter"]:
                     self.roll.setdefault(who, self.height)
                 else:
                     self.roll.pop(who, None)
                 claim(len(self.roll) <= MAX_ARBITERS, "more arbiters than can be drawn from")
-                self._deed(who, "accredit")
             case "judge":
                 record = self._find({**proposal, "kind": "judge"})
                 claim(self.waits_for_motion(record), "a motion on what no motion decides")

@@ -29,7 +29,7 @@ from chain.content.proposals import (
     encode_proposal,
 )
 from chain.content.transactions import verify_transaction
-from chain.register import offences, registry
+from chain.register import arbiters, offences, registry
 from chain.register.entries import ACTIVE, CARRIED, LAPSED, OPEN, REVOKED, SUSPENDED, Docket, Motion, Rules
 from chain.register.governance import MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
 from chain.register.offences import EVIDENCE_MAX_AGE_BLOCKS
@@ -285,6 +285,23 @@ def test_accreditation_refused(register: Register) -> None:
     for proposal, reason in cases.items():
         assert register.refusal(v0, Propose(proposal)) is reason
     register.carry(Accredit(key, 0, (TICKET,), FOREVER - 1, FOREVER))
+
+
+def test_who_was_revoked_or_is_out_of_its_term_makes_room_for_another_arbiter(
+    register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody could be drawn any more once so many had held the office, and to free a place one had to be given."""
+    monkeypatch.setattr(arbiters, "MAX_ARBITERS", 3)
+    revoked, suspended, _ = register.arbiter(), register.arbiter(), register.office(rights=ARBITER, term=(0, 9))
+    one_more = Accredit(register.person().key, ARBITER, (), 0, FOREVER)
+    assert register.refusal(register.validators[0], Propose(one_more)) is Reason.TOO_MANY_ARBITERS
+    register.carry(Revoke(revoked.key))
+    register.carry(Suspend(suspended.key))
+    third = register.arbiter()
+    register.block(8)
+    fourth = register.arbiter()
+    assert set(dict(register.draft.roll.arbiters)) == {person.key for person in (suspended, third, fourth)}
+    assert register.refusal(register.validators[0], Propose(one_more)) is Reason.TOO_MANY_ARBITERS
 
 
 def test_what_is_no_longer_possible_refuses_the_approval_that_would_carry_it(register: Register) -> None:
