@@ -192,7 +192,7 @@ def check_validator(draft: Draft, actor: bytes) -> None:
 def check_proposal(draft: Draft, proposal: Proposal) -> None:
     """Whether the state would let this be carried now.  Raises :class:`Refused`."""
     chosen = proposal.authority if isinstance(proposal, Accredit) else named(draft, proposal)
-    if chosen is not None:
+    if chosen is not None and draft.authority(draft.identity(chosen)) is None:
         check_not_gone(draft, chosen)
     match proposal:
         case Accredit():

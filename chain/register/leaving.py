@@ -66,7 +66,9 @@ def forget(draft: Draft, key: bytes) -> None:
 def fall_due(draft: Draft, key: bytes) -> None:
     """All that a member was tied to is gone, and so is the member; of its keys a mark stays.
 
-    Of who holds an office by now the keys stay as they are.  Raises :class:`InvariantBroken` for one who is not due.
+    Of who holds an office by now the keys stay as they are, and the first is marked.
+
+    Raises :class:`InvariantBroken` for one who is not due.
     """
     leaving, subject = draft.get(key), key[1:]
     if not isinstance(leaving, Leaving) or leaving.due_slot > draft.slot:
@@ -77,6 +79,7 @@ def fall_due(draft: Draft, key: bytes) -> None:
         for about in (member_key, guardians_key, recovery_key, annulment_key, attributes_key):
             draft.put(about(subject), None)
         if keeps_keys:
+            _mark(draft, subject, leaving.policy_version)
             draft.put(key, None)
             return
     cursor = _forget_keys(draft, leaving.cursor or subject, leaving.policy_version)
@@ -90,13 +93,17 @@ def left_due(draft: Draft, key: bytes) -> None:
 
 def _forget_keys(draft: Draft, key: bytes, policy_version: int) -> bytes:
     """Forget the first keys of a chain of rotations; the next one, empty where that was all."""
-    # What its owner signed before is void until no block can hold it any more.
-    stays = max(identity_slots(draft, policy_version, "return_days"), draft.genesis.max_expiry_blocks + 1)
     for _ in range(KEYS_A_VISIT):
         account: Account = draft.get(account_key(key))
         draft.put(account_key(key), None)
-        draft.put(left_key(key), Left(draft.slot + stays))
+        _mark(draft, key, policy_version)
         if not account.successor:
             return b""
         key = account.successor
     return key
+
+
+def _mark(draft: Draft, key: bytes, policy_version: int) -> None:
+    # What its owner signed before is void until no block can hold it any more.
+    stays = max(identity_slots(draft, policy_version, "return_days"), draft.genesis.max_expiry_blocks + 1)
+    draft.put(left_key(key), Left(draft.slot + stays))

@@ -70,6 +70,6 @@ def check_not_gone(draft: Draft, key: bytes) -> None:
     identity = draft.identity(key)
     if draft.get(leaving_key(identity)) is not None and draft.get(member_key(identity)) is None:
         raise Refused(Reason.HAS_LEFT, "this member has left; the next blocks forget the rest of its keys")
-    left: Left | None = draft.get(left_key(key))
+    left: Left | None = draft.get(left_key(identity))
     if left is not None:
         raise Refused(Reason.HAS_LEFT, f"this key has left, and comes back from slot {draft.date(left.until_slot)}")

@@ -62,7 +62,7 @@ class People(Enrolments):
 
     def _enrol(self, row: Row, actor: bytes, who: bytes) -> None:
         claim(who not in self.enrolled, "enrolled twice")
-        claim(who not in self.leavings and self._is_unmarked(actor), "enrolled though it has left")
+        claim(who not in self.leavings and self._is_unmarked(who), "enrolled though it has left")
         claim(row["policy_version"] == self.version, "a consent to another policy")
         if self.policy["enrolment"] == "registrar" or row["registrar"]:
             registrar = self.offices.get(self.who(row["registrar"]))

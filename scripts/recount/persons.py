@@ -142,6 +142,7 @@ class Persons(Voices):
     def _leaving_due(self, who: bytes) -> None:
         """Nothing is tied to it any more."""
         leaving = self.leavings[who]
+        stays = max(self._better(leaving.version, "return_days"), self.max_expiry_blocks + 1)
         if who in self.enrolled:
             keeps_keys = self._holds_office(who)
             for kept in (
@@ -158,10 +159,10 @@ class Persons(Voices):
             self.records.pop(who, None)
             self._tell("left", who)
             if keeps_keys:
+                self.marks[who] = self.slot + stays
                 del self.leavings[who]
                 return
         key = leaving.cursor or who
-        stays = max(self._better(leaving.version, "return_days"), self.max_expiry_blocks + 1)
         for _ in range(KEYS_A_VISIT):
             self.marks[key] = self.slot + stays
             follower = self.successor.get(key, b"")

@@ -166,8 +166,25 @@ def test_who_holds_an_office_by_then_keeps_its_keys(town: Register) -> None:
     town.carry(Accredit(ann.key, ARBITER, (), 0, FOREVER))
     town.block(5)
     assert town.refusal(ann, Statement(ann.key, 0, DIGEST)) is Reason.NOT_ENROLLED
-    assert town.draft.get(left_key(ann.key)) is None
+    assert town.draft.account(ann.key) is not None
     town.rotate(ann)
+
+
+@pytest.mark.parametrize("office", [True, False], ids=["an office", "a seat"])
+def test_nobody_comes_back_clean_by_way_of_an_office(town: Register, office: bool) -> None:
+    registrar, issuer = town.registrar(), town.office(13)
+    ann = town.member(registrar)
+    town.file(issuer, ann, 13, -5)
+    town.do(ann, Leave())
+    town.carry(Accredit(ann.key, ARBITER, (), 0, FOREVER) if office else AddValidator(ann.key, 1))
+    town.block(5)
+    if office:
+        town.rotate(ann)
+        town.carry(Accredit(ann.identity, ARBITER, (), 0, 99))  # its terms are another matter
+    for slots in (1, 11):
+        assert town.refusal(ann, town.enrolment(ann, registrar)) is Reason.HAS_LEFT
+        town.block(slots)
+    town.do(ann, town.enrolment(ann, registrar))
 
 
 def test_one_block_forgets_only_so_much_and_nobody_acts_meanwhile(
