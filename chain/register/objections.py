@@ -52,8 +52,7 @@ def object_to(draft: Draft, action: Object, actor: bytes) -> None:
         stands=int(stands),
         status=OBJECTED,
         deadline_slot=draft.slot + dispute_slots(draft, record, "answer_days", stands=stands),
-        grounds=action.grounds,
-        proof=b"",
+        **_contested(action.grounds),
     )
     effects.change(draft, subject, action.number, record, objected)
     draft.happenings.append(Happening("objected", subject, action.number, record))
@@ -111,7 +110,7 @@ def appeal(draft: Draft, action: Appeal, actor: bytes) -> None:
     if record.appeal_slot <= draft.slot:
         raise Refused(Reason.DEADLINE_PASSED, f"it could be appealed before slot {draft.date(record.appeal_slot)}")
     stands = int(stands_disputed(draft, record))
-    appealed = _heard(draft, record._replace(stands=stands, grounds=action.grounds, proof=b"", appeal_slot=0))
+    appealed = _heard(draft, record._replace(stands=stands, appeal_slot=0, **_contested(action.grounds)))
     effects.change(draft, subject, action.number, record, appealed)
     draft.happenings.append(Happening("appealed", subject, action.number, record))
 
@@ -164,6 +163,11 @@ def _rule_on_repair(draft: Draft, subject: bytes, number: int, record: Record, v
     after = _settled(record, repair_slot=repairable_again(draft, record), proof=b"")
     draft.put(record_key(subject, number), after)
     draft.happenings.append(Happening("repair declined", subject, number, record))
+
+
+def _contested(grounds: bytes) -> dict[str, Any]:
+    """A wish for repair is off, and with it the lot that was drawn about that."""
+    return {"grounds": grounds, "proof": b"", "lot": b"", "lot_height": 0}
 
 
 def _heard(draft: Draft, record: Record) -> Record:

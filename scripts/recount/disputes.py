@@ -76,7 +76,7 @@ class Disputes(Book):
 
     def _contest(self, record: Record, grounds: bytes) -> None:
         record.stands = record.stands and self.categories[record.filing["category"]]["interim"] == "stands"
-        record.grounds, record.proof = grounds, b""
+        record.grounds, record.proof, record.lot, record.lot_height = grounds, b"", b"", 0
 
     def _hear(self, record: Record) -> None:
         record.status, record.deadline = MAINTAINED, self.slot + self._kept(record, "hearing_days")

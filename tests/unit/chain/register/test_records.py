@@ -571,6 +571,23 @@ def test_an_objection_takes_the_place_of_a_wish_for_repair(town: Town) -> None:
     register.do(ann, repair(town, ASK))
 
 
+def test_nobody_is_named_by_the_lot_about_a_repair_for_an_objection(town: Town) -> None:
+    """Else it looks as if the lot had fallen before anybody was heard, and then on another."""
+    register, office, _, ann = town
+    number = register.file(office, ann, DEFAULT, -20)
+    register.block()
+    for step, person in ((ASK, ann), (DECLINE, office), (ASK, ann)):
+        register.do(person, repair(town, step))
+    register.block(HEARING_DAYS)
+    assert register.drawn(ann, number) == [town.judge]
+    register.do(ann, Object(ann.key, number, DIGEST))
+    assert register.drawn(ann, number) == []
+    register.do(office, answer(town, MAINTAIN))
+    assert register.drawn(ann, number) == []
+    register.block(HEARING_DAYS)
+    assert register.drawn(ann, number) == [town.judge]
+
+
 def test_what_knows_no_severity_knows_no_repair(town: Town) -> None:
     register, office, _, ann = town
     register.file(office, ann, HERO, 30)
