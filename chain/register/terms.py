@@ -135,19 +135,29 @@ def repairable_again(draft: Draft, record: Record) -> int:
 def fading(draft: Draft, record: Record, conduct_slot: int) -> Record:
     """A new record about conduct in a slot of registry time: from then on its points fade, where its category says so.
 
-    It keeps the half-life that it was filed under, as it keeps its end: no amendment changes either.
+    It keeps the half-life that it began with, as it keeps its end: no amendment changes either.
     """
-    days = draft.policy.categories[record.category].half_life_days
-    return _halved(record, conduct_slot, draft.slots(days), draft.slot) if days else record
+    half_life = _half_life(draft, record)
+    return _halved(record, conduct_slot, half_life, draft.slot) if half_life else record
 
 
 def faded(draft: Draft, record: Record) -> Record:
     """The record as it is by now: halved as often as its half-life has passed."""
     if not record.fades_slot:
         return record
-    category = draft.policy_of(record.policy_version).categories[record.category]
-    half_life = draft.slots(category.half_life_days)
+    half_life = _half_life(draft, record)
     return _halved(record, record.fades_slot - half_life, half_life, draft.slot)
+
+
+def _half_life(draft: Draft, record: Record) -> int:
+    """In slots, 0 where it does not fade; what takes points fades no more slowly than when it was established."""
+    filed = draft.policy_of(record.policy_version).categories[record.category]
+    lives = {filed.half_life_days}
+    if filed.low < 0:
+        then = draft.policy_at(record.established_slot).categories.get(record.category)
+        lives.add(then.half_life_days if then is not None else 0)
+    days = min(filter(None, lives), default=0)
+    return draft.slots(days) if days else 0
 
 
 def _halved(record: Record, since_slot: int, half_life: int, slot: int) -> Record:

@@ -136,7 +136,9 @@ def _anew() -> Sequence[Patch]:
 _PROMISED = "a step takes no longer than was promised when the record was filed"
 _WORSE = "nobody stands worse but by a record, a ruling, a rating, or the end or fading of what spoke for it"
 _CONDUCT = "conduct of a record that ended is not recorded again but by reopening, with an arbiter's word and a reason"
-_FADES = "a record fades as its category said when it was filed, from the conduct on, no sooner and no later"
+_FADES = (
+    "a record fades from the conduct on, as its category said when it was filed, or at the conduct if that is sooner"
+)
 _COUNTS = "what a member objects to does not count until it is decided, unless its category said so when it was filed"
 
 

@@ -64,14 +64,20 @@ def _takes_longer(_past: Past, step: Step) -> bool:
     return False
 
 
-@right("a record fades as its category said when it was filed, from the conduct on, no sooner and no later")
-def _fades_otherwise(_past: Past, step: Step) -> bool:
-    return any(after is not None and not _fades_as_promised(step, before, after) for _, before, after in step.records())
+@right(
+    "a record fades from the conduct on, as its category said when it was filed, or at the conduct if that is sooner"
+)
+def _fades_otherwise(past: Past, step: Step) -> bool:
+    records = step.records()
+    return any(after is not None and not _fades_as_promised(past, step, before, after) for _, before, after in records)
 
 
-def _fades_as_promised(step: Step, before: Record | None, after: Record) -> bool:
+def _fades_as_promised(past: Past, step: Step, before: Record | None, after: Record) -> bool:
     policy = _policy(step, after)
-    days = policy.categories[after.category].half_life_days
+    filed = policy.categories[after.category]
+    then = step.view.policy_of(past.version_at(after.established_slot)).categories.get(after.category)
+    lives = (filed.half_life_days, then.half_life_days if then is not None and filed.low < 0 else 0)
+    days = min(filter(None, lives), default=0)
     if not days:
         return (after.halvings, after.fades_slot) == (0, 0)
     half_life = step.slots(days, policy)

@@ -269,7 +269,7 @@ class Recount(People, Disputes):
         stands, is_reopened = category["interim"] == "stands", row["kind"] == "reopen"
         times, about = (self.height, expires, repairable_from, kept_until), self.records[subject]
         about.append(Record(subject, len(about), who, row, row["points"], *times, cap, stands, is_reopened))
-        about[-1].conduct, about[-1].half_life = established, self._half_life(category)
+        about[-1].conduct, about[-1].half_life = established, self._half_life(row, category)
         about[-1].fade(self.slot)
         about[-1].reopener = self.who(row["arbiter"]) if is_reopened else b""
         self._tell("reopened" if is_reopened else "filed", about[-1].name)
@@ -295,8 +295,12 @@ class Recount(People, Disputes):
     def _version_at(self, date: int) -> int:
         return max((each for each, since in self.in_force.items() if since <= date), default=min(self.in_force))
 
-    def _half_life(self, category: Row) -> int:
-        days = category.get("half_life_days", 0)
+    def _half_life(self, row: Row, category: Row) -> int:
+        lives = [category.get("half_life_days", 0)]
+        if category["min"] < 0:
+            then = self._policy_of(self._version_at(row["established_slot"]))["category"]
+            lives += [each.get("half_life_days", 0) for each in then if each["code"] == row["category"]]
+        days = min((each for each in lives if each), default=0)
         return self._days(days) if days else 0
 
     def _check_time(self, row: Row, subject: bytes, category: Row) -> None:

@@ -312,6 +312,27 @@ def test_an_amendment_changes_nothing_of_what_is_recorded(later: int) -> None:
     assert town.worth() == 640 >> 7, "the correction keeps the half-life, too"
 
 
+@pytest.mark.parametrize("later", [0, 300])
+def test_what_takes_points_fades_no_more_slowly_than_when_it_was_established(later: int) -> None:
+    """A majority lets blame last: of what is done from then on, however late the rest is filed."""
+    town = Town()
+    town.register.amend(60, category=with_category(town.register.draft.policy, DEFAULT, half_life_days=later))
+    town.register.block(60)
+    town.file(-64, age_days=HALF)
+    town.file(-64)
+    town.register.block(HALF)
+    assert (town.worth(0), town.worth(1)) == (-16, -64)
+
+
+def test_what_gives_points_alone_fades_as_when_it_was_filed() -> None:
+    town = Town(fading(min=0))
+    town.register.amend(60, category=with_category(town.register.draft.policy, DEFAULT, half_life_days=0))
+    town.register.block(60)
+    town.file(64, age_days=HALF)
+    town.register.block(HALF)
+    assert town.worth() == 64
+
+
 def test_a_category_that_begins_to_fade_leaves_the_old_records_whole() -> None:
     town = Town(MUNICIPAL)
     town.file(-20)
