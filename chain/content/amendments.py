@@ -90,6 +90,8 @@ def _worsenings(old: Policy, new: Policy) -> Iterator[str]:
                 yield f"{field.name} of severity {after.name} rises to {getattr(after, field.name)}"
     for code, category in sorted(new.categories.items()):
         yield from _category_worsenings(old.categories.get(code), category, len(new.tiers))
+        if code in old.categories and category.is_adverse:
+            yield from _grading_worsenings(new, old.categories[code], category)
     for code, rating in sorted(new.ratings.items()):
         known = old.ratings.get(code, RatingCategory(code, rating.name, 0, 0))
         if known.is_closed and not rating.is_closed and rating.low < 0:
@@ -133,6 +135,21 @@ def _category_worsenings(old: Category | None, new: Category, levels: int) -> It
         yield f"what {new.name} gives fades sooner"
     if old.is_closed and not new.is_closed and new.is_adverse:
         yield f"{new.name} is opened again"
+    if new.is_closed and not old.is_closed and new.high > 0:
+        yield f"{new.name} gives nothing any more"
+
+
+def _grading_worsenings(policy: Policy, old: Category, new: Category) -> Iterator[str]:
     # With no severity at all a record lasts as long as the retention, and cannot be repaired.
-    if new.is_adverse and set(new.severities or (0,)) - set(old.severities or (0,)):
+    if set(new.severities or (0,)) - set(old.severities or (0,)):
         yield f"{new.name} may be graded by other severities"
+    elif any(after > before for before, after in zip(_mildest(policy, old), _mildest(policy, new), strict=True)):
+        yield f"{new.name} may not be graded as mildly any more"
+
+
+def _mildest(policy: Policy, category: Category) -> tuple[int, int]:
+    """Of the severities of a category, which it has, in days: how soon one is repaired, and how soon one ends."""
+    graded = [policy.severities[code - 1] for code in category.severities]
+    days = policy.retention_days
+    repaired = min((severity.repair_after_days for severity in graded), default=days)
+    return repaired, min((severity.expires_after_days for severity in graded), default=days)

@@ -259,7 +259,7 @@ TABLES: Final[dict[str, tuple[Field, ...]]] = {
     "quotas": (
         _quota("member", "What a member may write.", "transactions a day", -1),
         _quota("fresh", "The same, in the first fresh_days after the enrolment.", "transactions a day", -1, "20"),
-        _days("fresh_days", 14, "How long a member is fresh."),
+        _days("fresh_days", 14, "How long a member is fresh.", 1),
         _quota("office", "What an authority may write.", "transactions a day", example="5000"),
         _quota("registrar", "How many enrolments a registrar may sign.", "enrolments a day", example="500"),
         Field(

@@ -11,7 +11,10 @@ _LONGER = (
     *("lookback_days", "disputed_days"),
 )
 _SHORTER = ("notice_days", "worse_notice_days", "hearing_days", "appeal_days", "window_days")
-_OF_PEOPLE_LONGER = (("identity", "leave_days"), ("identity", "return_days"), ("raters", "answer_days"))
+_OF_PEOPLE_LONGER = (
+    *(("identity", "leave_days"), ("identity", "return_days")),
+    *(("raters", "answer_days"), ("quotas", "fresh_days")),
+)
 _OF_PEOPLE_SHORTER = (
     *(("identity", "recovery_days"), ("identity", "annulment_days")),
     *(("quotas", "member"), ("quotas", "fresh")),
@@ -36,8 +39,10 @@ def _comparisons(old: Row, new: Row) -> Iterator[bool]:
         yield harsh["expires_after_days"] > mild["expires_after_days"]
     known = {row["code"]: row for row in old["category"]}
     ranks = {tier["name"]: rank for rank, tier in enumerate(reversed(new["tier"]))} | {"": len(new["tier"])}
+    graded = {row["name"]: row for row in new["severity"]}
     for row in new["category"]:
         yield _is_worse(known.get(row["code"]), row, ranks)
+        yield from _is_graded_worse(known.get(row["code"], row), row, graded)
     lowest = {row["code"]: row["min"] for row in old["rating"]}
     yield from (row["min"] < lowest.get(row["code"], 0) for row in new["rating"])
     shut = {row["code"] for row in old["rating"] if row["closed"]}
@@ -55,10 +60,18 @@ def _is_worse(old: Row | None, new: Row, ranks: dict[str, int]) -> bool:
         or (new["interim"], old["interim"]) == ("stands", "suspended")
         or (old["reason"] and not new["reason"])
         or (takes and old["closed"] and not new["closed"])
+        or (new["max"] > 0 and new["closed"] and not old["closed"])
         or (new["min"] < 0 and _stays(new) > _stays(old))
         or (new["max"] > 0 and _stays(new) < _stays(old))
-        or (takes and bool(set(new["severities"] or [""]) - set(old["severities"] or [""])))
     )
+
+
+def _is_graded_worse(old: Row, new: Row, severities: Row) -> Iterator[bool]:
+    """Whether something that takes may be graded otherwise, or not as mildly, or may be not graded at all."""
+    takes, before, after = new["min"] < 0 or "tier_cap" in new, set(old["severities"]), set(new["severities"])
+    yield takes and bool((after or {""}) - (before or {""}))
+    for period in ("repair_after_days", "expires_after_days") if takes and after and before else ():
+        yield min(severities[name][period] for name in after) > min(severities[name][period] for name in before)
 
 
 def _stays(category: Row) -> int:

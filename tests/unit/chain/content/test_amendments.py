@@ -126,6 +126,7 @@ WORSE: dict[str, Any] = {
     "annulment_days of identity falls from 20 to 19": ("identity", {"annulment_days": 19}),
     f"member of quotas falls from {NO_LIMIT} to 9": ("quotas", {"member": 9}),
     f"fresh of quotas falls from {NO_LIMIT} to 9": ("quotas", {"fresh": 9}),
+    "fresh_days of quotas rises from 14 to 15": ("quotas", {"fresh_days": 15}),
     "enrolment is opened: no registrar sees who enrols": ("enrolment", "open"),
     "repair_after_days of severity light rises to 1": ("severity.0.repair_after_days", 1),
     "expires_after_days of severity light rises to 11": ("severity.0.expires_after_days", 11),
@@ -138,8 +139,10 @@ WORSE: dict[str, Any] = {
     "four caps the tier, or at a lower one": ("category.1.tier_cap", "low"),
     "three caps the tier, or at a lower one": ("category.0.tier_cap", "high"),
     "three stands while it is disputed": ("category.0.interim", "stands"),
+    "three gives nothing any more": ("category.0.closed", True),
     "four needs no written reason any more": ("category.1.reason", False),
     "four may be graded by other severities": ("category.1.severities", []),
+    "four may not be graded as mildly any more": ("category.1.severities", ["grave"]),
     "ratings in nine may take down to -6": ("rating.1.min", -6),
 }
 
