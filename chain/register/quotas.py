@@ -13,6 +13,7 @@ from chain.content.blocks import MAX_BLOCK_TRANSACTIONS
 from chain.content.kinds import is_counted
 from chain.content.language import NO_LIMIT
 from chain.content.policy import Policy
+from chain.register.authorities import is_in_term
 from chain.register.draft import Draft
 from chain.register.entries import REVOKED, Account, Authority, Member, Tally
 from chain.register.statekeys import authority_key, member_key, tally_key
@@ -21,12 +22,12 @@ from chain.register.statekeys import authority_key, member_key, tally_key
 def limit(draft: Draft, actor: bytes) -> int:
     """How many transactions a key may write a day.
 
-    Who makes blocks, and is neither a member nor an authority, writes as much as an office; who was revoked, and any
-    other who is none of them, as a member.
+    Who makes blocks, and is neither a member nor an authority, writes as much as an office; who was revoked or is out
+    of its term, and any other who is none of them, as a member.
     """
     quotas, identity = draft.policy.quotas, draft.identity(actor)
     authority: Authority | None = draft.get(authority_key(identity))
-    if authority is not None and authority.status != REVOKED:
+    if authority is not None and authority.status != REVOKED and is_in_term(authority, draft.date_slot):
         return quotas.office
     member: Member | None = draft.get(member_key(identity))
     if member is None:

@@ -316,12 +316,13 @@ def _shouts(past: Past, step: Step) -> bool:
 
 def _most(step: Step, who: bytes) -> int:
     quotas, office = step.view.policy.quotas, step.touched.get(AUTHORITIES + who) or step.view.get(AUTHORITIES + who)
-    if office is not None and office.status != REVOKED:
+    now = step.view.date_slot
+    if office is not None and office.status != REVOKED and office.from_slot <= now < office.until_slot:
         return quotas.office
     member = step.view.get(MEMBERS + who)
     if member is None and step.view.validators.seat(step.actor) is not None:
         return quotas.office
-    is_fresh = member is not None and step.view.date_slot - member.enrolled_slot < step.slots(quotas.fresh_days)
+    is_fresh = member is not None and now - member.enrolled_slot < step.slots(quotas.fresh_days)
     return min(quotas.fresh, quotas.member) if is_fresh else quotas.member
 
 

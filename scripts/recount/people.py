@@ -51,7 +51,8 @@ class People(Enrolments):
 
     def _quota(self, actor: bytes, who: bytes) -> int:
         quotas = self.policy["quotas"]
-        if who in self.offices and self.offices[who].status != REVOKED:
+        office = self.offices.get(who)
+        if office is not None and office.status != REVOKED and office.is_in_term(self.date):
             return int(quotas["office"])
         if who not in self.enrolled:
             return int(quotas["office" if self.council.has(actor) else "member"])

@@ -129,10 +129,13 @@ def test_an_office_writes_more_while_it_is_one() -> None:
     assert register.refusal(office, register.filing(ann, 13, -5)) is Reason.AUTHORITY_REVOKED
 
 
-def test_who_was_revoked_moves_from_key_to_key_no_more_often_than_a_member() -> None:
+@pytest.mark.parametrize("is_revoked", [True, False], ids=["revoked", "out of its term"])
+def test_who_is_no_office_any_more_moves_from_key_to_key_no_more_often_than_a_member(is_revoked: bool) -> None:
     register = town(member=3)
-    office = register.office(13)
-    register.carry(Revoke(office.key))
+    office = register.office(13, term=(0, 9 if is_revoked else 2))
+    if is_revoked:
+        register.carry(Revoke(office.key))
+    register.block()
     for _ in range(3):
         register.rotate(office)
     assert register.refusal(office, register.rotation(office, register.person())) is FULL
