@@ -110,7 +110,7 @@ class Kind(NamedTuple):
 
 
 # Whether a quota bounds it.  What answers somebody, or stops what is done to oneself, is bounded by what it answers;
-# and nobody enrols twice.  Of what has steps the first asks, and the others answer.
+# and nobody enrols twice.  Of what has steps the first asks, and the others answer; a correction may need no objection.
 _COUNTED, _FREE = True, False
 # One row a kind: its number on the wire, its name for people, its type, its quota, how its fields are read, its size.
 KINDS = (
@@ -130,7 +130,7 @@ KINDS = (
     ),
     Kind(3, "record", FileRecord, _COUNTED, _FILING),
     Kind(4, "object", Object, _FREE, (_KEY, _U32, _DIGEST)),
-    Kind(5, "answer", Answer, _FREE, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
+    Kind(5, "answer", Answer, _COUNTED, (_KEY, _U32, an_integer(CORRECT, MAINTAIN), _POINTS, a_blob_or_nothing(32))),
     Kind(6, "rule", Rule, _FREE, (_KEY, _U32, an_integer(STRIKE, UPHOLD), _DIGEST)),
     Kind(7, "repair", Repair, _COUNTED, (_KEY, _U32, an_integer(ASK, DECLINE), _DIGEST)),
     Kind(8, "statement", Statement, _COUNTED, (_KEY, _U32, a_blob_or_nothing(32))),
@@ -172,7 +172,7 @@ KINDS = (
 KIND_BY_NUMBER = {kind.number: kind for kind in KINDS}
 KIND_OF = {kind.action: kind for kind in KINDS}
 # Of these some are, by what they say.
-_COUNTED_AT_TIMES = (Repair, Annul, Attest)
+_COUNTED_AT_TIMES = (Answer, Repair, Annul, Attest)
 _COUNTED_KINDS = frozenset(kind.action for kind in KINDS if kind.is_counted and kind.action not in _COUNTED_AT_TIMES)
 
 
@@ -183,6 +183,8 @@ def is_counted(action: Action) -> bool:
     match action:
         case Repair(step=step) | Annul(step=step):
             return step in (ASK, ANNUL)
+        case Answer(verdict=verdict):
+            return verdict == CORRECT
         case Attest(digest=digest):
             return bool(digest)
     return False

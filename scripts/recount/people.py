@@ -42,6 +42,7 @@ class People(Enrolments):
         most, quotas = self._quota(actor, who), self.policy["quotas"]
         answers = row["kind"] in FREE or (row["kind"] in ("repair", "annul") and row["step"] > 1)
         answers = answers or (row["kind"] == "attest" and not row["digest"])
+        answers = answers and (row["kind"], row.get("verdict")) != ("answer", 1)
         if answers or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
             return
         day, used = self.written.get(actor, (0, 0))

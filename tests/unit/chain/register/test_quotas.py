@@ -13,11 +13,13 @@ from chain.content.actions import (
     APPROVE,
     ASK,
     CONTEST,
+    CORRECT,
     DECLINE,
     LEAVE,
     MAINTAIN,
     UNDO,
     UPHOLD,
+    WITHDRAW,
     Anchor,
     Annul,
     Answer,
@@ -117,6 +119,17 @@ def test_of_what_has_steps_the_first_counts_and_answers_are_free() -> None:
         register.do(person, Repair(person.key, 0, ASK, DIGEST))
         register.do(office, Repair(person.key, 0, answer, DIGEST))
     assert register.refusal(office, register.filing(people[2], 13, -5)) is FULL
+
+
+def test_a_record_is_not_corrected_point_by_point_without_an_end() -> None:
+    """Each would be for the better, and nobody had asked: one filing made 45 transactions beside the quota."""
+    register = town(office=3, fresh=9)
+    office, ann = register.office(15), register.member()
+    number = register.file(office, ann, 15, -50, reason=DIGEST)
+    for points in (-49, -48):
+        register.do(office, Answer(ann.key, number, CORRECT, points, b""))
+    assert register.refusal(office, Answer(ann.key, number, CORRECT, -47, b"")) is FULL
+    register.do(office, Answer(ann.key, number, WITHDRAW, 0, b""))
 
 
 def test_an_office_writes_more_while_it_is_one() -> None:
