@@ -119,10 +119,10 @@ def _void_again() -> Sequence[Patch]:
 
 
 def _held() -> Sequence[Patch]:
-    def longer(draft: Draft, version: int, name: str) -> int:
-        return terms.identity_slots(draft, version, name) + 5
+    def longer(draft: Draft, version: int) -> int:
+        return terms.notice_slots(draft, version) + 5
 
-    return [(leaving, "identity_slots", longer)]
+    return [(leaving, "notice_slots", longer)]
 
 
 def _other_terms() -> Sequence[Patch]:

@@ -86,6 +86,8 @@ def _keys(past: Past, step: Step) -> None:
     for who, _, waiting in step.of(RECOVERIES):
         if isinstance(waiting, Recovery):
             past.moves[who] = waiting.key, until(who)
+            if waiting.key:  # a naming that waits is off
+                past.named[who] = [(0, past.guardians(who, step.slot))]
         else:
             past.moves.pop(who, None)
     _doubts(past, step)

@@ -153,9 +153,15 @@ def _is_granted_unheard(past: Past, step: Step) -> bool:
 @right("who leaves is gone as soon as the policy said to which it consented, but for a recovery that waits")
 def _is_held(past: Past, step: Step) -> bool:
     return isinstance(step.action, Leave) and any(
-        after.due_slot > step.slot + past.promised(step, who, "leave_days") and who not in past.moves
+        after.due_slot > step.slot + _notice(past, step, who) and who not in past.moves
         for who, _, after in step.of(LEAVINGS)
     )
+
+
+def _notice(past: Past, step: Step, who: bytes) -> int:
+    """Guardians can undo it as long as the policy said to which the member consented."""
+    consented = step.view.policy_of(past.consented[who])
+    return max(past.promised(step, who, "leave_days"), step.slots(consented.identity.recovery_days))
 
 
 def _is_own(step: Step, who: bytes) -> bool:
