@@ -276,6 +276,9 @@ def _of_ratings(policy: Policy, document: Mapping[str, Any]) -> Iterator[Doubt]:
         yield Doubt(("raters", "scale"), 'it multiplies a mean, and aggregation is "sum"')
     if rules.counting and not rules.rating_days:
         yield Doubt(("raters", "rating_days"), "a receipt never ages: it can be used years after the dealing")
+    if 0 < rules.rating_days <= rules.answer_days and any(each.low < 0 for each in policy.ratings.values()):
+        text = f"blame ends before its rater owes anybody a reason ({rules.answer_days} days), and may be said again"
+        yield Doubt(("raters", "rating_days"), text)
     if 0 < rules.most_given < rules.least_raters:
         yield Doubt(("raters", "most_given"), "one may rate fewer than have to rate somebody before it counts")
 

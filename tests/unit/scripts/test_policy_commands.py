@@ -116,6 +116,7 @@ DOUBTS = {
     "nobody may rate": ("# least_score = 0", "least_score = 9_999", "least_score", "nobody has a score to rate with"),
     "a mean's scale for a sum": ("scale = 1", "scale = 100", "scale = 100", "it multiplies a mean"),
     "receipts for ever": ('counting = "open"', 'counting = "receipt"', "rating_days", "a receipt never ages"),
+    "blame without a reason": ("rating_days = 0", "rating_days = 20", "rating_days", "owes anybody a reason"),
     "too few ratings to count": (
         "# most_given = 50", "most_given = 2", "most_given", "fewer than have to rate",
     ),
