@@ -108,7 +108,7 @@ class Disputes(Book):
                 self._tell("corrected", record.name)
                 if was_disputed:
                     record.settle()
-                    record.upheld, record.arbiter, record.grounds = 0, b"", b""
+                    record.upheld, record.arbiter, record.grounds, record.stands = 0, b"", b"", False
         if was_disputed and took:
             self._deed(who, "fell on appeal" if upheld else "fell")
 

@@ -145,6 +145,20 @@ def test_a_record_stands_disputed_only_where_both_policies_say_so(at_first: str)
     assert register.standing(ann).tier == "A"
 
 
+def test_what_was_corrected_under_an_objection_does_not_stand_under_the_next() -> None:
+    """Else its issuer corrects a point in each answer, and no arbiter sees a cap that holds all the while."""
+    register, office, _, ann = town(category=with_category(MUNICIPAL, DRUNK, min=-50, max=-5, interim="stands"))
+    register.file(office, ann, DRUNK, -50, severity=2)
+    register.do(ann, Object(ann.key, 0, DIGEST))
+    assert register.standing(ann).tier == "C"
+    register.block(9)
+    register.do(office, Answer(ann.key, 0, CORRECT, -49, b""))
+    assert (register.score(ann), register.standing(ann).tier) == (951, "C")
+    register.do(ann, Object(ann.key, 0, DIGEST))
+    assert (register.score(ann), register.standing(ann).tier) == (1000, "A")
+    assert register.standing_record(ann, 0).deadline_slot == register.draft.slot + 20
+
+
 # ------------------------------------------------------------------------------------------- no rule before its time
 
 
