@@ -74,8 +74,7 @@ class Bodies:
         oldest = gone[-1].height + 1
         with self._database.transaction():
             for header in gone:
-                row = self._connection.execute("SELECT number, body FROM blocks WHERE id = ?", (header.id,)).fetchone()
-                self._strip(row[0], header.id, row[1])
+                self._strip(header.id)
             self._drop_beside(oldest)
             self._forget_waiting(oldest)
             self._database.put("bodies", encode((oldest,)))
@@ -111,13 +110,16 @@ class Bodies:
 
     def strip_lost(self, before: int, after: int) -> None:
         """What the final height rose by: leave headings of what lost so long ago by now.  Part of a transaction."""
-        for number, block_id, stored in self._beside(before - LOST_BLOCKS_KEPT, after - LOST_BLOCKS_KEPT):
+        for _, block_id, stored in self._beside(before - LOST_BLOCKS_KEPT, after - LOST_BLOCKS_KEPT):
             with contextlib.suppress(Refused):  # damaged: nobody needs it, and a scrub says so
                 unseal(block_id, stored)
-                self._strip(number, block_id, stored)
+                self._strip(block_id)
 
-    def _strip(self, number: int, block_id: bytes, stored: bytes) -> None:
+    def _strip(self, block_id: bytes) -> None:
         """Leave of a block its heading."""
+        number, stored = self._connection.execute(
+            "SELECT number, body FROM blocks WHERE id = ?", (block_id,)
+        ).fetchone()
         self._drop_index(number, block_id, stored)
         heading = seal(block_id, heading_of(stored))
         self._connection.execute("UPDATE blocks SET body = ? WHERE number = ?", (heading, number))

@@ -196,7 +196,7 @@ def of_a_pruned_home(_: pytest.MonkeyPatch) -> None:
         Storage.create(path, GENESIS, None)
         with closing(Storage(path, GENESIS)) as storage, closing(Reader(path, GENESIS)) as reader:
             storage.commit([Commit(adopted=tuple(trunk))])
-            storage.bodies._strip(trunk[0].header)
+            storage.bodies._strip(trunk[0].header.id)
             list(reader.branch(trunk[-1].id, 1))
 
 
