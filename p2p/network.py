@@ -23,7 +23,7 @@ from p2p.relay import Relay
 from p2p.reputation import BAN_S, Reputation
 from p2p.requests import DEFAULT_RATE, Requests
 
-PROTOCOL_VERSION = "10"
+PROTOCOL_VERSION = "11"
 
 
 @dataclass(frozen=True)

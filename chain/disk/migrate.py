@@ -1,6 +1,6 @@
 """A database of a format before this one, brought to this one: beside it, and in its place once it is whole.
 
-Formats 8 to 10 have all that this one has; format 7 has the tree, and not where each entry is in its order; format 6
+Formats 8 to 11 have all that this one has; format 7 has the tree, and not where each entry is in its order; format 6
 has nothing that follows from the entries.
 Where a chain holds what is judged otherwise by now, whoever executed it again would come to another state.
 
@@ -20,6 +20,7 @@ from chain.base.codec import encode
 from chain.base.errors import OperatorError
 from chain.content.actions import (
     Annul,
+    Answer,
     Dispute,
     Evidence,
     FileRecord,
@@ -50,22 +51,25 @@ BLOCKS_A_PORTION = 500
 # A format without tables that follow from the entries.
 _BARE = 6
 # What changes the state in another way than that version had it (protocol 5, 6 and 8), by the type of an action or a
-# proposal.  Since 10: who waits to be jailed is barred as soon as it comes, or comes back, and who is being released
-# answers for what it says meanwhile.
-_SINCE_10 = (JailValidator, Evidence)
-# Since 9: an office takes the consent of who gets it, who comes answers for what it says from the decision on, who is
-# about to leave is jailed as well, and a signing state that was lost counts for a quota.
-_SINCE_9 = (Accredit, AddValidator, ReplaceValidator, ReleaseValidator, Lost, *_SINCE_10)
-# Since 8: how an annulment is decided, whose word reopened a record, by whose terms somebody leaves, and since which
-# height an amendment is in force: what it changes is kept from what was before.
-_SINCE_8 = (Annul, Reopen, Leave, Amend, *_SINCE_9)
-_SINCE_7 = (Dispute, Repair, Recover, *_SINCE_8)
+# proposal.  Since 11: what amendments do to conduct of before and to who leaves, what guardians are named around a
+# recovery, whose time as an office is over, and what a correction, or an objection after a wish for repair, leaves.
+_SINCE_11 = (Accredit, Amend, Answer, Leave, Recover, Repair)
+# Since 10: who waits to be jailed is barred as soon as it comes, or comes back, and who is being released answers for
+# what it says meanwhile.
+_SINCE_10 = (JailValidator, Evidence, *_SINCE_11)
+# Since 9: who comes answers for what it says from the decision on, who is about to leave is jailed as well, and a
+# signing state that was lost counts for a quota.
+_SINCE_9 = (AddValidator, ReplaceValidator, ReleaseValidator, Lost, *_SINCE_10)
+# Since 8: how an annulment is decided, and whose word reopened a record.
+_SINCE_8 = (Annul, Reopen, *_SINCE_9)
+_SINCE_7 = (Dispute, *_SINCE_8)
 JUDGED_OTHERWISE: Mapping[int, tuple[type, ...]] = {
     6: (FileRecord, *_SINCE_7),
     7: _SINCE_7,
     8: _SINCE_8,
     9: _SINCE_9,
     10: _SINCE_10,
+    11: _SINCE_11,
 }
 _HELD = ("format", "genesis", "copied", "rebuilding", "transactions")
 
@@ -85,7 +89,7 @@ _TABLES = (
     _Copied("decisions", "height", "height", PORTION),
     _Copied("state", "key, value, place(key)", "key", PORTION),
 )
-# The tree of formats 7 to 10 is this one's.
+# The tree of formats 7 to 11 is this one's.
 _TREE = _Copied("page", "k, v", "k", PORTION)
 
 

@@ -27,9 +27,9 @@ from typing import Any
 
 from chain.base.errors import Reason, Refused
 
-FORMAT = 11
+FORMAT = 12
 # What `chaindata.py migrate` brings to this format.
-OLDER_FORMATS = (6, 7, 8, 9, 10)
+OLDER_FORMATS = (6, 7, 8, 9, 10, 11)
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

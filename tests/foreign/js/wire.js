@@ -4,7 +4,7 @@ import { check, hex, text } from './bytes.js'
 import { decode, encode } from './encoding.js'
 import { sha256 } from './hashing.js'
 
-export const FAMILY = '/goodfaith/10/'
+export const FAMILY = '/goodfaith/11/'
 const MAX_FRAME = 1_200_000
 const STATUSES = ['ok', 'busy', 'refused', 'failed']
 

@@ -80,7 +80,7 @@ async def test_both_sides_learn_that_their_networks_differ(said: Said) -> None:
         await until(has(said, f"peer {node.peer_id} is not reached", "its genesis begins with 1111111111111111"))
         assert has(said, "give both nodes the same genesis.json")()
         await until(has(said, f"peer {peer_id_of(2)}", "sends this node away: it belongs to another network"))
-        assert has(said, "this node speaks /goodfaith/10/2222222222222222/")()
+        assert has(said, "this node speaks /goodfaith/11/2222222222222222/")()
 
 
 async def test_both_sides_learn_that_their_versions_differ(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ OTHER_GENESIS = b"\x22" * 32
 
 
 def test_what_travels_names_the_network_it_is_of() -> None:
-    assert config_of(1).prefix == "/goodfaith/10/1111111111111111/"
-    assert config_of(1, genesis_id=OTHER_GENESIS).prefix == "/goodfaith/10/2222222222222222/"
+    assert config_of(1).prefix == "/goodfaith/11/1111111111111111/"
+    assert config_of(1, genesis_id=OTHER_GENESIS).prefix == "/goodfaith/11/2222222222222222/"
 
 
 async def test_a_transport_says_who_it_is_and_where_it_listens() -> None:

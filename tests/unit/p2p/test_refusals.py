@@ -8,7 +8,7 @@ from chain.base.codec import encode
 from chain.base.errors import Refused
 from p2p.refusals import MAX_REFUSAL_BYTES, MAX_TEXT_BYTES, Refusal, Why, of_another
 
-PREFIX = "/goodfaith/10/1111111111111111/"
+PREFIX = "/goodfaith/11/1111111111111111/"
 
 
 @pytest.mark.parametrize("why", Why)
@@ -56,7 +56,7 @@ def test_what_is_no_refusal_is_refused(data: bytes) -> None:
     ("protocols", "why", "words"),
     [
         (
-            ["/goodfaith/10/2222222222222222/hello"],
+            ["/goodfaith/11/2222222222222222/hello"],
             Why.NETWORK,
             "begins with 2222222222222222, ours with 1111111111111111",
         ),

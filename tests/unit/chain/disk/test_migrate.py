@@ -20,7 +20,7 @@ from chain.disk.reader import Reader
 from chain.disk.schema import OLDER_FORMATS
 from chain.disk.storage import Storage
 from tests.support.homes import make_older
-from tests.support.registered import Told, changing_city, told_city
+from tests.support.registered import Told, told_city
 from tests.support.world import genesis_of
 
 NEW_TABLES = ("page", "agenda", "given", "ranks")
@@ -103,13 +103,13 @@ def test_a_migration_goes_on_where_it_was_interrupted(told: Told, older: Path, m
 
 @pytest.mark.parametrize("form", OLDER_FORMATS)
 def test_a_chain_that_is_judged_otherwise_stays_with_the_version_that_wrote_it(tmp_path: Path, form: int) -> None:
-    # given a validator that was jailed, which is felt in another way by now than in any format before
-    city, path = changing_city(1), tmp_path / DATABASE
-    city.write(tmp_path)
+    # given an office, whose time once it is over counts in another way by now than in any format before
+    city = told_city(tmp_path / "home").city
+    path = tmp_path / "home" / DATABASE
     make_older(path, form)
     with pytest.raises(OperatorError, match=r"holds a transaction \(\w+, block \d+\).*use the version that wrote it"):
         migrate(path, city.genesis, lambda _table, _count: None)
-    assert [each.name for each in tmp_path.glob(f"{DATABASE}.*")] == []
+    assert [each.name for each in path.parent.glob(f"{DATABASE}.*")] == []
 
 
 def test_what_cannot_be_migrated_says_why(told: Told, older: Path, tmp_path: Path) -> None:
