@@ -275,4 +275,14 @@ def _show_replay(outcome: Outcome, *, as_json: bool) -> None:
         return
     for line in outcome.timeline:
         click.echo(line)
-    click.echo(f"seed {outcome.seed}: {outcome.violation or 'everything held'}; history {outcome.history}")
+    click.echo(f"seed {outcome.seed}: {outcome.violation or _unharmed(outcome)}; history {outcome.history}")
+
+
+def _unharmed(outcome: Outcome) -> str:
+    """How a history without a violation ended: with more villains than tolerated a chain may fork."""
+    if not outcome.facts["forked"]:
+        return "everything held"
+    return (
+        "honest nodes finalized different blocks, as they can with "
+        f"{len(outcome.villains)} of {outcome.nodes} villains; proven guilty: {' '.join(outcome.culprits) or 'nobody'}"
+    )

@@ -145,6 +145,16 @@ def test_a_replay_is_the_same_each_time(capsys: pytest.CaptureFixture[str]) -> N
     assert "everything held" in told[0]
 
 
+def test_a_replay_says_that_a_chain_forked_where_more_are_villains_than_tolerated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ("--replay-seed", "0", "--slots", "20", "--faults", "none", "--byzantine", "clones", "--nodes", "4")
+    assert run(*options, "--villains", "2") == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith("seed 0: honest nodes finalized different blocks, as they can with 2 of 4 villains;")
+    assert "proven guilty: villain1 villain3" in told
+
+
 def test_a_mutation_that_is_noticed_ends_with_0_and_one_that_is_not_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--mutate", "majority", "--seeds", "0..3", "--slots", "40", "--processes", "1") == 0
     assert "noticed at seed" in capsys.readouterr().out
