@@ -122,7 +122,10 @@ class NodeProcess:
                     return
                 await trio.sleep(POLL_S)
         if process.poll() is None:
-            raise OperatorError(f"{self.name} is not ready after {READY_TIMEOUT_S:.0f} s; see {self.home / 'node.log'}")
+            raise OperatorError(
+                f"{self.name} is not ready after {READY_TIMEOUT_S:.0f} s; see {self.home / 'node.log'}, and where it "
+                "only says that it starts, try again once the machine has less to do"
+            )
         raise OperatorError(f"{self.name} did not start: {self.last_words()}")
 
     async def adopt(self, client: AsyncClient, pid: int | None, now_ms: int) -> bool:

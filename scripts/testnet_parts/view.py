@@ -158,7 +158,8 @@ def _progress(testnet: Testnet, width: int) -> Table:
 def _hint(testnet: Testnet) -> str:
     if not testnet.live:
         return "starting the nodes …"
-    waits = [node.told["silent_why"] for node in testnet.live if node.is_validator]
-    if waits and all(waits):  # as after a rest: nothing moves for a minute or two
-        return f"the validators wait: {waits[0]}; Ctrl-C stops all nodes"
+    waits = [(node.name, node.told["silent_why"]) for node in testnet.live if node.is_validator]
+    if waits and all(why for _, why in waits):  # as after a rest: nothing moves for a minute or two
+        name, why = waits[0]
+        return f"the validators wait; {name} says: {why}; Ctrl-C stops all nodes"
     return f"homes: {testnet.home.path}/node…; {testnet.load.hint(testnet)}; Ctrl-C stops all nodes"

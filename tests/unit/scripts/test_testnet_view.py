@@ -54,13 +54,16 @@ def test_the_last_line_has_room_for_what_ctrl_c_leaves_behind(words: int) -> Non
 
 def test_while_no_validator_signs_it_says_why() -> None:
     why = "its clock is 48 min past its head"
-    assert "the validators wait: its clock" in " ".join(framed("all is final", why, why))
+    assert "the validators wait; node0 says: its clock" in " ".join(framed("all is final", why, why))
     assert "all is final" in " ".join(framed("all is final", why, None))
 
 
 def framed(hint: str, *silent_why: str | None) -> list[str]:
     load = SimpleNamespace(bars=lambda _testnet: [], hint=lambda _testnet: hint)
-    live = [SimpleNamespace(is_validator=True, told={"silent_why": why}) for why in silent_why]
+    live = [
+        SimpleNamespace(name=f"node{at}", is_validator=True, told={"silent_why": why})
+        for at, why in enumerate(silent_why)
+    ]
     testnet = SimpleNamespace(nodes=[], live=live, load=load, home=SimpleNamespace(path=Path("/tmp/net")))
     out = io.StringIO()
     Console(file=out, width=COLUMNS).print(frame(cast("Testnet", testnet), COLUMNS))
