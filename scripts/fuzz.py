@@ -1,7 +1,7 @@
 """Feed every decoder that faces the network with garbage, guided by coverage: ``python scripts/fuzz.py``.
 
 Each must return what it read, whose encoding is the same bytes again, or raise a refusal; anything else is a
-finding.  Needs atheris: ``uv run --group fuzz scripts/fuzz.py``.
+finding.  Needs atheris: ``.uv/bin/uv run --group fuzz scripts/fuzz.py``.
 
 Exit codes: 0 nothing found, 1 a decoder broke (the input is printed), 2 for a mistake in usage, 130 for Ctrl-C.
 """
@@ -61,7 +61,7 @@ def main(
 ) -> None:
     """Feed every decoder that faces the network with garbage, guided by coverage."""
     if importlib.util.find_spec("atheris") is None:
-        raise OperatorError("atheris is missing; start this with `uv run --group fuzz scripts/fuzz.py`")
+        raise OperatorError("atheris is missing; start this with `.uv/bin/uv run --group fuzz scripts/fuzz.py`")
     with importing():
         from scripts.fuzz_parts.decoders import DECODERS
         from scripts.simulation.parallel import cores

@@ -4,7 +4,7 @@
     python scripts/index.py --to postgresql://me@host/chain --home home       follow a home
     python scripts/index.py --to chain.duckdb --once --parquet lake           catch up, write Parquet, end
 
-It needs DuckDB, or the client of PostgreSQL: ``uv sync --extra index``.  What the tables hold:
+It needs DuckDB, or the client of PostgreSQL: ``.uv/bin/uv sync --extra index``.  What the tables hold:
 ``scripts/docs/index-tables.md``.
 """
 

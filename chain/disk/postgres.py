@@ -358,7 +358,10 @@ def _library() -> Any:
     try:
         return importlib.import_module("psycopg")
     except ImportError as error:
-        raise OperatorError("a store on a server needs psycopg; install it with `uv sync --extra store`") from error
+        raise OperatorError(
+            "a store on a server needs psycopg, which is not installed for this Python; in a clone "
+            "`.uv/bin/uv sync --extra store` brings it, elsewhere `python -m pip install 'psycopg[binary]'`"
+        ) from error
 
 
 def first_line(error: Exception) -> str:

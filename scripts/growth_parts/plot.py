@@ -27,7 +27,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         from matplotlib import rc_context  # a second, which only who draws pays
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/growth.py") from error
+        raise OperatorError("matplotlib is missing; use `.uv/bin/uv run --group analysis scripts/growth.py`") from error
     members = [row.members for row in rows]
     with rc_context(_STYLE):
         figure = Figure(figsize=(10, 7), layout="constrained")

@@ -120,4 +120,4 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise OperatorError(f"an index needs {name}; install it with `uv sync --extra index`") from error
+        raise OperatorError(f"an index needs {name}; install it with `.uv/bin/uv sync --extra index`") from error

@@ -13,7 +13,7 @@ try:
     from matplotlib.figure import Figure
 except ImportError as error:
     raise OperatorError(
-        "a figure needs matplotlib; ask again with `uv run --group analysis scripts/inspect_chain.py …`"
+        "a figure needs matplotlib; ask again with `.uv/bin/uv run --group analysis scripts/inspect_chain.py …`"
     ) from error
 
 # Fixed, so that the same state gives the same file.

@@ -36,7 +36,9 @@ def load_pyplot() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise OperatorError("matplotlib is missing; use: uv run --group analysis scripts/propagation.py") from error
+        raise OperatorError(
+            "matplotlib is missing; use `.uv/bin/uv run --group analysis scripts/propagation.py`"
+        ) from error
     matplotlib.use("agg")
     from matplotlib import pyplot
 

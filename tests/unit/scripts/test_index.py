@@ -445,7 +445,7 @@ def test_a_library_that_is_missing_is_named(told: Told, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "duckdb", None)
     ended = run("--to", "x.duckdb", "--home", str(told.home), "--once")
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr == "error: an index needs duckdb; install it with `uv sync --extra index`\n"
+    assert ended.stderr == "error: an index needs duckdb; install it with `.uv/bin/uv sync --extra index`\n"
 
 
 def test_the_page_is_what_the_tables_say() -> None:

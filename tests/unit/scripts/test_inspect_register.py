@@ -213,7 +213,7 @@ def test_without_matplotlib_the_remedy_is_named(told: Told) -> None:
         check=True,
         cwd=Path(__file__).parents[3],
     )
-    assert "uv run --group analysis" in found.stdout
+    assert "`.uv/bin/uv run --group analysis" in found.stdout
 
 
 # ---------------------------------------------------------------------------------------------------- records

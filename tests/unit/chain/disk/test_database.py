@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sqlite3
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,8 @@ import pytest
 from chain.base.codec import encode
 from chain.base.errors import InvariantBroken, OperatorError, Reason, Refused
 from chain.disk.database import DATABASE, ROWS_AT_ONCE, Database, corrupt
-from chain.disk.places import tally_of
+from chain.disk.places import Address, tally_of
+from chain.disk.postgres import open_database
 from chain.disk.schema import FORMAT, OLDER_FORMATS, PUT_ENTRY, entry_row
 from chain.disk.storage import Storage
 from chain.disk.stored import policy_in_force, stored_finality
@@ -215,6 +217,15 @@ def test_a_home_of_another_format_is_kept_and_never_begun_anew(path: Path) -> No
         with pytest.raises(OperatorError, match="keep it, and use the version that wrote it") as caught:
             Database(path, GENESIS, read_only=is_reader)
         assert "init" not in str(caught.value)
+
+
+def test_without_the_client_of_a_server_both_remedies_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has the wheel has no clone, and an environment that uv made has no pip."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(OperatorError, match=r"uv sync --extra store.*pip install 'psycopg"):
+        open_database(Address("postgresql://localhost/none", tmp_path), GENESIS, read_only=True)
 
 
 def test_a_home_of_the_format_before_is_brought_over_by_a_command(path: Path) -> None:
