@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -17,11 +18,11 @@ MANUAL = Path(__file__).parents[1] / "docs" / "mutants.md"
 _HEAD = """\
 # Mutants, and which of them no test notices
 
-Made by `python scripts/mutants.py --all{options} --write`; do not edit.
+Made by `python scripts/mutants.py --all{options} --write` on {day}; do not edit.
 
-In each module of `chain/`, {how} at a time is broken: a comparison, a bound, a constant, an operator, a refusal. A
-mutant is noticed if a unit, property or scenario test of the chain fails or hangs. What survives is listed below with
-the reason why nothing can or need notice it, as far as there is one.
+In each module that `chain/` had that day, {how} at a time is broken: a comparison, a bound, a
+constant, an operator, a refusal. A mutant is noticed if a unit, property or scenario test of the chain fails or hangs.
+What survives is listed below with the reason why nothing can or need notice it, as far as there is one.
 
     python scripts/mutants.py chain.consensus.votes
 
@@ -48,7 +49,7 @@ def write_manual(verdicts: Sequence[Verdict], sample: int | None, seed: int) -> 
     """Write the page; a sample is told apart from all."""
     options = f" --sample {sample} --seed {seed}" if sample else ""
     how = f"one of {sample} places (of all, where there are fewer)" if sample else "one place"
-    lines = [_HEAD.format(options=options, how=how)]
+    lines = [_HEAD.format(options=options, how=how, day=datetime.now(UTC).strftime("%-d %B %Y"))]
     for module, tried, noticed in _modules(verdicts):
         lines.append(f"| {module} | {len(tried)} | {Share(noticed, len(tried))} | {len(tried) - noticed} |\n")
     noticed = sum(bool(verdict.noticed) for verdict in verdicts)

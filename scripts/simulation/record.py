@@ -28,7 +28,8 @@ _HEAD = """\
 Made by `python scripts/simulate.py --seeds A..B --disk mixed --log FILE --write`; do not edit.
 
 Each history is one seed of the simulator: a network of the engine that nodes run, under every kind of fault, a third of
-them beside villains, every step watched. All were run by the same code. One of them again, to the byte:
+them beside villains, every step watched. All were run by the same code, which tells one of them again, to the byte;
+other code makes another history of the same seed:
 
     python scripts/simulate.py --replay-seed SEED {options}
 
