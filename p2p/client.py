@@ -321,6 +321,8 @@ def announced(home: Path) -> Announced:
         facts = json.loads((home / NODE_JSON).read_text(encoding="utf-8"))
         return Announced(*(facts[name] for name in Announced._fields))
     except FileNotFoundError as error:
+        if not home.is_dir():
+            raise OperatorError(f"{home} does not exist; name a node's home with --home") from error
         start = f"start it with `python node.py run --home {quote(str(home))}`"
         raise NodeAway(f"no node of {home} runs; {start}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

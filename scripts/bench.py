@@ -274,6 +274,8 @@ def main(
         "state": bench_state,
         "page": lambda: bench_page(blocks, is_asked=only is not None),
     }
+    if store is not None and only not in (None, "store"):
+        raise click.UsageError(f"--only {only} asks no store; leave out --store, or say --only store")
     if store is not None:
         parts["store"] = lambda: bench_store(store)
     elif only == "store":

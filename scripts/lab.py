@@ -1,6 +1,6 @@
 """The lab: the simulator in the browser, to place villains, cut the network, and see who is named.
 
-    npm ci --prefix scripts/lab_parts/page      once: Pyodide, 13 MB
+    npm ci --prefix scripts/lab_parts/page      once: Pyodide, 14 MB
     python scripts/lab.py                       prints the address and opens it; Ctrl-C ends it
 
 The engine in the page is the node's own (``chain/``), but for signatures: see ``scripts/docs/lab.md``.

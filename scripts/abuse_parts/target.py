@@ -74,9 +74,9 @@ class Target:
     ) -> None:
         self.pace_s = pace_s
         self.source = source or self
+        facts = announced(home)
         self.genesis = load_genesis(home / "genesis.json")
         self.stolen = {secret.public: secret for secret in stolen}
-        facts = announced(home)
         self.http = facts.http
         self.address = facts.addresses[0].replace("/0.0.0.0/", "/127.0.0.1/")
         self.peer_id = ID.from_base58(facts.peer_id)

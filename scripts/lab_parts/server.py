@@ -78,7 +78,7 @@ def serving(port: int = 0) -> Iterator[tuple[str, ThreadingHTTPServer]]:
     """A server that is bound, and its address; ``serve_forever`` is the caller's.  Raises :class:`OperatorError`."""
     if not is_installed():
         raise OperatorError(
-            f"Python for the browser (Pyodide, 13 MB) is not there; bring it with `npm ci --prefix {PAGE}`"
+            f"Python for the browser (Pyodide, 14 MB) is not there; bring it with `npm ci --prefix {PAGE}`"
         )
     try:
         server = _Server(("127.0.0.1", port), _Handler)

@@ -45,7 +45,8 @@ _key = click.argument("key", metavar="DID", type=DID)
 def motion() -> None:
     """Propose a change, as a validator.
 
-    The approvals of more than two thirds of the weight carry it.  Who would become a validator consents first.
+    The approvals of more than two thirds of the weight carry it.  Who would become a validator or, for the first time,
+    an authority consents as well: `consent NUMBER`.
     """
 
 

@@ -152,6 +152,8 @@ def test_a_home_says_where_its_node_is_reached(tmp_path: Path) -> None:
     facts = Announced(7, URL, "12D3", ["/ip4/127.0.0.1/tcp/4001"], "did:key:z6Mk")
     with pytest.raises(NodeAway, match="no node of"):
         announced(tmp_path)
+    with pytest.raises(OperatorError, match="does not exist; name"):
+        announced(tmp_path / "gone")
     (tmp_path / "node.json").write_text(json.dumps(facts._asdict()), encoding="utf-8")
     assert announced(tmp_path) == facts
     for damaged in ("", "{}", "[]", "7"):

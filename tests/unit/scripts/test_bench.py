@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from p2p.local.startup import EXIT_MISTAKE
+
 import pytest
 
+from scripts import bench
 from scripts.bench_parts.chainwork import verify_rate
 from scripts.bench_parts.figures import Figure, markdown_table
+from tests.support.commands import exit_code
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,9 @@ def test_the_table_of_the_docs_is_ready_to_paste() -> None:
 
 def test_the_yardstick_is_measured() -> None:
     assert verify_rate(count=20) > 0
+
+
+def test_a_store_that_would_not_be_measured_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "bench_limit", lambda _seconds: [])
+    assert exit_code(bench.main, ["--only", "limit"]) == 0
+    assert exit_code(bench.main, ["--only", "limit", "--store", "postgresql://localhost/empty"]) == EXIT_MISTAKE

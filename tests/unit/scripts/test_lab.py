@@ -158,7 +158,7 @@ def test_without_pyodide_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(server, "PYODIDE", tmp_path)
     ended = CliRunner().invoke(lab, ["--no-open"])
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("error: Python for the browser (Pyodide, 13 MB) is not there; bring it with `npm ci")
+    assert ended.stderr.startswith("error: Python for the browser (Pyodide, 14 MB) is not there; bring it with `npm ci")
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
