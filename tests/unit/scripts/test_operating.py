@@ -64,6 +64,20 @@ def test_the_unit_runs_a_command_that_there_is() -> None:
     assert service["Type"] == "notify"
 
 
+def test_the_unit_has_the_passphrase_of_an_encrypted_key_before_it_is_started(tmp_path: Path) -> None:
+    """What is typed in the order of the page: else the first start ends, as there is no terminal to ask at."""
+    typed = (" init --home ", "    systemd-ask-password", "    sed -i ", "    systemctl enable")
+    begin, seal, uncomment, start = (PAGE.index(command) for command in typed)
+    assert "--encrypt" in PAGE[begin:seal]
+    assert begin < seal < uncomment < start
+    copy = shutil.copy(UNIT, tmp_path)
+    _, _, script, _ = shlex.split(PAGE[uncomment:].partition("\n")[0])
+    subprocess.run(["sed", "-i", script, copy], check=True)
+    text = Path(copy).read_text("utf-8")
+    assert "\nLoadCredentialEncrypted=passphrase:/etc/goodfaith/passphrase.cred\n" in text
+    assert "\nEnvironment=GOODFAITH_PASSPHRASE_FILE=%d/passphrase\n" in text
+
+
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
