@@ -18,7 +18,7 @@ PAGES = sorted(
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?<![\w/])\b((?:scripts/)?[a-z_]+\.py)\b")
 # A line to type, what a shell would not take for a remark behind it, and a command that a clone does not find.
-TYPED = re.compile(r" {4}(?:[A-Z]+=\S+ )*(?:\S*\.py|goodfaith|\S*/uv|uv|python3?|npm|node|bash|kill|pytest) (?! )")
+TYPED = re.compile(r" {4}(?:[A-Z]+=\S+ )*(?:\S*\.py|goodfaith|\S*/uv|uv|python3?|npm|node|bash|kill|pytest|curl) (?! )")
 REMARK = re.compile(r"\S {2,}[^#\s]")
 UNPREFIXED = re.compile(r" {4}(?:[A-Z]+=\S+ )*(?:uv |node\.py|scripts/)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
