@@ -1,8 +1,10 @@
-"""The documents: links lead somewhere, commands exist, and README stays short."""
+"""The documents: links lead somewhere, commands exist, README stays short, and CI takes a Python that README names."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,16 @@ def test_what_the_node_does_about_each_attack_is_on_the_page() -> None:
 
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").split()) <= MAX_README_WORDS
+
+
+@pytest.mark.parametrize(("python", "is_taken"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)])
+def test_ci_takes_a_python_of_the_system_only_where_the_project_runs_on_it(
+    python: tuple[int, int], is_taken: bool
+) -> None:
+    assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    (asked,) = re.findall(r"""-c '(import sys; .*)'""", (ROOT / ".ci" / "run").read_text("utf-8"))
+    code = asked.replace("sys.version_info", repr(python))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == (0 if is_taken else 1)
 
 
 def test_commands_in_the_documents_exist() -> None:
