@@ -158,8 +158,10 @@ def _progress(testnet: Testnet, width: int) -> Table:
 def _hint(testnet: Testnet) -> str:
     if not testnet.live:
         return "starting the nodes …"
+    others = [node.name for node in testnet.live if node.is_anothers]
+    stops = "Ctrl-C stops all nodes" + (f" but {', '.join(others)}, started by hand" if others else "")
     waits = [(node.name, node.told["silent_why"]) for node in testnet.live if node.is_validator]
     if waits and all(why for _, why in waits):  # as after a rest: nothing moves for a minute or two
         name, why = waits[0]
-        return f"the validators wait; {name} says: {why}; Ctrl-C stops all nodes"
-    return f"homes: {testnet.home.path}/node…; {testnet.load.hint(testnet)}; Ctrl-C stops all nodes"
+        return f"the validators wait; {name} says: {why}; {stops}"
+    return f"homes: {testnet.home.path}/node…; {testnet.load.hint(testnet)}; {stops}"

@@ -58,10 +58,15 @@ def test_while_no_validator_signs_it_says_why() -> None:
     assert "all is final" in " ".join(framed("all is final", why, None))
 
 
+def test_ctrl_c_is_said_to_leave_what_somebody_started_by_hand() -> None:
+    assert " ".join(framed("final", None)).rstrip().endswith("Ctrl-C stops all nodes")
+    assert "stops all nodes but node1, started by hand" in " ".join(framed("final", None, None))
+
+
 def framed(hint: str, *silent_why: str | None) -> list[str]:
     load = SimpleNamespace(bars=lambda _testnet: [], hint=lambda _testnet: hint)
     live = [
-        SimpleNamespace(name=f"node{at}", is_validator=True, told={"silent_why": why})
+        SimpleNamespace(name=f"node{at}", is_validator=True, is_anothers=at == 1, told={"silent_why": why})
         for at, why in enumerate(silent_why)
     ]
     testnet = SimpleNamespace(nodes=[], live=live, load=load, home=SimpleNamespace(path=Path("/tmp/net")))
