@@ -280,8 +280,8 @@ class Engine:
         slot = producer.due_slot(chain.head if restart is None else chain.tree[restart.tip], now_ms)
         if slot is None:
             return
-        if restart is not None:
-            self._headway.go_back(restart.tip)
+        if restart is not None and not self._headway.go_back(restart.tip):
+            return
         is_needed = restart is not None or self._is_unfinished(slot) or self._is_heartbeat(slot)
         accusations = self._testimony.accusations()
         attempt = (slot, chain.head.header.id, self.mempool.arrivals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chain.base.errors import Refused
 from chain.branches.blockchain import Added, Blockchain
 from chain.protocol.events import Fault, Finalized, HeadMoved
 from chain.protocol.heard import Heard
@@ -53,13 +54,22 @@ class Headway:
             self._mempool.became_final(self._chain.finalized.height, head.height + 1)
             self._out.put(Finalized(added.finalized[-1]))
 
-    def go_back(self, tip: bytes) -> None:
-        """Leave what stands on the block that people let the chain go on from, or beside it."""
-        added = self._chain.return_to(tip)
+    def go_back(self, tip: bytes) -> bool:
+        """Leave what stands on the block that people let the chain go on from, or beside it; not where it is invalid.
+
+        Whether the head is there now.
+        """
+        try:
+            added = self._chain.return_to(tip)
+        except Refused as refusal:
+            text = f"block {tip.hex()[:12]}, from which people agreed to go on, proves invalid ({refusal}): agree anew"
+            self._out.note("restart_refused", text)
+            return False
         self._out.store_move(added.abandoned, added.adopted)
         for block in added.adopted:
             self._mempool.discard(block.transactions, block.header.height)
         self._take_back(added)
+        return True
 
     def settle(self, now_ms: int) -> None:
         """Let the state on disk follow what is final, now and then."""

@@ -198,8 +198,7 @@ class Producer:
         restart = self.restart
         if restart is None or restart.tip not in chain.tree or not self.awaits_restart(chain):
             return None
-        tip = chain.tree[restart.tip]
-        is_agreed = not tip.invalid and tip.votes.electorate.is_enough(self._restart_signers)
+        is_agreed = chain.tree[restart.tip].votes.electorate.is_enough(self._restart_signers)
         return restart if is_agreed else None
 
     def is_overruled(self, chain: Blockchain) -> bool:

@@ -12,7 +12,10 @@ from chain.protocol.events import SigningState
 
 def may_come(restart: Restart, chain: Blockchain) -> bool:
     """Whether a restart has not come on the head's branch, and neither what is final nor the rules rule it out."""
-    is_ruled_out = restart.height <= chain.finalized.height and restart.tip not in chain.tree
+    if restart.tip in chain.tree:
+        is_ruled_out = chain.tree[restart.tip].invalid
+    else:
+        is_ruled_out = restart.height <= chain.finalized.height
     return bool(restart.height) and not is_ruled_out and not has_come(restart, chain)
 
 

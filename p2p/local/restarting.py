@@ -131,6 +131,7 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, bl
     if restart.tip in chain.tree:
         if chain.tree[restart.tip].header.height != restart.height:
             raise OperatorError(f"{file} names another height than its block has; have it made anew")
+        _check_valid(home, file, restart, chain)
         return
     if not may_come(restart, chain):
         raise OperatorError(
@@ -145,6 +146,19 @@ def _check_place(home: Home, file: Path, restart: Restart, chain: Blockchain, bl
             f"other: begin another file here, which the others sign with --again; or add --blind {restart.height}: it "
             "then signs without having looked, and what any home knows to be final above that height is left out"
         )
+
+
+def _check_valid(home: Home, file: Path, restart: Restart, chain: Blockchain) -> None:
+    """Whether its block is valid: beside the head nobody looked yet.  Raises :class:`OperatorError`."""
+    head = chain.head.header.id
+    try:
+        chain.return_to(restart.tip)
+    except Refused as refusal:
+        raise OperatorError(
+            f"{file} goes on from a block that proves invalid in {home.path} ({refusal}): no honest node goes on from "
+            "it; never sign it, and begin one in this home instead, with another file"
+        ) from refusal
+    chain.return_to(head)
 
 
 def _check_known(

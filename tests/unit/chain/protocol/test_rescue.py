@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from chain.base.errors import Refused
 from chain.consensus.restart import SALT_BYTES, Restart
 from chain.protocol.events import SigningState
-from chain.protocol.rescue import undone
+from chain.protocol.rescue import may_come, undone
 from tests.support.forge import Forge, blockchain
 from tests.support.world import genesis_of
 
@@ -41,3 +42,14 @@ def test_who_gave_up_its_signing_state_for_another_restart_stands_behind_what_it
     assert undone(other, chain, None, before) == 1
     assert undone(other, chain, None, None) == 0
     assert undone(before, chain, None, before) == undone(before._replace(salt=other.salt), chain, None, before) == 0
+
+
+def test_nothing_goes_on_from_a_block_that_proves_invalid(forge: Forge) -> None:
+    one = forge.block()
+    good, bad = forge.block(one, slot=2), forge.block(one, slot=3, state_root=bytes(32))
+    chain = blockchain(GENESIS, [one, good, bad])
+    restart = Restart(bad.id, 2, SALT)
+    assert may_come(restart, chain), "nobody looked yet"
+    with pytest.raises(Refused):
+        chain.return_to(bad.id)
+    assert not may_come(restart, chain)

@@ -22,6 +22,7 @@ from p2p.local.config import HomeConfig
 from p2p.local.handover import export_signing
 from p2p.local.home import Home, create_home, load_home
 from p2p.local.restarting import sign_restart
+from tests.support.forge import Forge
 from tests.support.homes import RecordingDisk, record
 from tests.support.world import Actor, World, genesis_of, secret
 
@@ -205,6 +206,23 @@ def test_what_leaves_out_that_it_voted_for(homes: list[Home], disks: list[Record
         storage.commit([Commit(signing=replace(signing, last_mhp=final.header.height + 3))])
     write(file, homes[0].genesis, Restart(final.id, final.header.height, SALT))
     refused(homes[0], file, "may be final elsewhere")
+
+
+def test_a_block_that_proves_invalid(tmp_path: Path, file: Path) -> None:
+    # given a home with a block beside its head that it never executed
+    genesis = genesis_of(4)
+    forge = Forge(genesis)
+    one = forge.block()
+    good, bad = forge.block(one, slot=2), forge.block(one, slot=3, state_root=bytes(32))
+    create_home(tmp_path / "home", genesis, secret(1).seed, HomeConfig())
+    home = load_home(tmp_path / "home")
+    with closing(Storage(home.database, genesis)) as storage:
+        storage.commit([Commit(adopted=(one, good), side=(bad,))])
+
+    write(file, genesis, Restart(bad.id, 2, SALT))
+    refused(home, file, "proves invalid .*wrong_state_root")
+    write(file, genesis, Restart(good.id, 2, SALT))
+    assert sign_restart(home, file).left == 0
 
 
 def test_a_height_that_its_block_does_not_have(homes: list[Home], file: Path) -> None:
