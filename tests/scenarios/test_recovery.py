@@ -25,6 +25,7 @@ from chain.content.transactions import VerifiedTransaction
 from chain.protocol.production import is_forgotten, said_by
 from scripts.simulation.disk import Disk
 from scripts.simulation.wire import announcement_of
+from tests.scenarios.crafting import announce, attest, branch_of, craft, next_slot
 from tests.support.world import Actor, Host, World, secret
 
 PAGE = Path(__file__).parents[2] / "scripts" / "docs" / "recovery.md"
@@ -296,6 +297,45 @@ def test_a_restart_takes_hold_also_of_those_whose_chain_became_longer(seed: int)
     # then all have it soon, however long the other branch is
     world.run_until(lambda: all(host.final_height > tip.height for host in hosts), 12)
     drill.check_nobody_is_to_blame()
+
+
+def test_a_restart_that_is_outdone_by_what_was_forgotten_gives_way_to_another(seed: int) -> None:
+    # given three that attested two blocks more than an observer has, and lost their disks; then they sign a restart
+    drill = Drill(seed, observers=1)
+    hosts, world = drill.hosts, drill.world
+    assert world.agree()
+    hosts[3].crash()
+    branch = branch_of(hosts[0])
+    tip = branch[-1].header
+    for leader in (3, 0):
+        said = [
+            attest(world, branch[-1], each)
+            for each in range(3)
+            if secret(each + 1).public != branch[-1].header.proposer
+        ]
+        slot, mhg = next_slot(world, leader, branch[-1].header.slot), branch[-1].header.height
+        branch.append(craft(world, branch, slot, carrying=said, mhg=mhg))
+    drill.lose_disk(0, 1, 2)
+    drill.run(10)
+    assert {host.height for host in hosts[:3]} == {tip.height}
+    drill.sign(1, drill.sign(0, drill.sign(2, Restart(tip.id, tip.height, b"s" * 16))))
+
+    # when what they forgot comes before the restart is final
+    for block in branch[-2:]:
+        for host in hosts[:3]:
+            announce(host, block)
+    drill.run(20)
+
+    # then who waits for it says that it has to be another one, and with that the chain goes on
+    outdone = [host for host in hosts[:3] if host.head_id == branch[-1].id]
+    assert len(outdone) == 2
+    assert all("sign another" in str(host.engine.silence(host.now_ms)) for host in outdone)
+    again = Restart(branch[-1].id, branch[-1].header.height, b"t" * 16)
+    for number in range(3):
+        again = drill.sign(number, again)
+    world.run_until(lambda: all(host.final_height > again.height for host in hosts[:3]), 20)
+    assert not any(host.equivocations for host in hosts[:3])
+    world.check_agreement()
 
 
 def test_whoever_signed_says_nothing_until_the_restart_came(drill: Drill) -> None:

@@ -90,6 +90,17 @@ def test_who_signed_a_restart_last_and_leads_no_slot_says_who_can_make_the_block
         assert "leads no slot" not in mute.why
 
 
+def test_who_holds_what_is_prevoted_beyond_a_restart_says_that_it_has_to_be_another_one() -> None:
+    # given a restart from a block below the highest that is prevoted, and one from that
+    blocks = Forge(GENESIS).attested(5)
+    chain = blockchain(GENESIS, blocks)
+    assert chain.head.header.mhp == 4
+    for block, kind in ((blocks[2], "restart_outdone"), (blocks[3], "awaits_restart")):
+        mute = mute_of(None, chain, restart=Restart(block.id, block.header.height, bytes(16)))
+        assert mute is not None
+        assert (mute.kind, "sign another" in mute.why) == (kind, kind == "restart_outdone")
+
+
 def test_before_the_network_begins_nothing_is_signed() -> None:
     chain, at = blockchain(GENESIS, []), GENESIS.genesis_time_ms
     trust = Trust(GENESIS, KEY)
