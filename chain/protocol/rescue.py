@@ -13,7 +13,8 @@ from chain.protocol.events import SigningState
 def may_come(restart: Restart, chain: Blockchain) -> bool:
     """Whether a restart has not come on the head's branch, and neither what is final nor the rules rule it out."""
     if restart.tip in chain.tree:
-        is_ruled_out = chain.tree[restart.tip].invalid
+        tip = chain.tree[restart.tip]
+        is_ruled_out = tip.invalid or tip.header.height != restart.height
     else:
         is_ruled_out = restart.height <= chain.finalized.height
     return bool(restart.height) and not is_ruled_out and not has_come(restart, chain)

@@ -16,7 +16,7 @@ from chain.consensus.attestations import VerifiedAttestation
 from chain.consensus.ballots import Ballot
 from chain.consensus.headers import Header
 from chain.consensus.restart import Restart
-from chain.content.actions import Approve, Enrol, Evidence, Lost, NameGuardians, Propose, Rate
+from chain.content.actions import Action, Approve, Enrol, Evidence, Lost, NameGuardians, Propose, Rate
 from chain.content.blocks import Block
 from chain.content.proposals import RemoveValidator
 from chain.content.transactions import VerifiedTransaction
@@ -1269,23 +1269,39 @@ def test_who_lost_its_state_sends_that_and_speaks_once_it_is_final(forge: Forge)
     assert [(each.tag, each.tip) for each in said.attestations] == [(FRESH_TAG, parent.id)]
 
 
-def test_a_restart_from_a_block_that_proves_invalid_stops_nobody(rig: Rig, forge: Forge) -> None:
-    # given a validator that signed, with enough others, a block beside its head that nobody executed
-    one = forge.block()
-    good, bad = forge.block(one, slot=2), forge.block(one, slot=3, state_root=bytes(32))
-    rig.grow([one, good, bad])
-    restart = Restart(bad.id, 2, bytes(16))
+def agreed(rig: Rig, block: Block, height: int) -> Rig:
+    """A validator that signed a restart, as enough others did, and gave its signing state up."""
+    restart = Restart(block.id, height, bytes(16))
     for number in (1, 2, 3):
         restart = restart.signed(secret(number), GENESIS.id)
     rig.engine = engine.Engine(GENESIS, rig.engine.chain, secret=secret(2), fresh_tag=FRESH_TAG, restart=restart)
+    return rig
+
+
+def test_a_restart_from_a_block_that_proves_invalid_stops_nobody(rig: Rig, forge: Forge) -> None:
+    # given one from a block beside the head, that nobody executed
+    one = forge.block()
+    good, bad = forge.block(one, slot=2), forge.block(one, slot=3, state_root=bytes(32))
+    rig.grow([one, good, bad])
+    agreed(rig, bad, 2)
 
     # when its turn comes, then it says why nothing goes on from there, and that it starts anew
     effects = [effect for slot in range(4, 10) for effect in rig.at(slot).handle(Tick())]
     assert [each.name for each in only(effects, Notice) if each.name != "silent"] == ["restart_refused"]
-    assert [each.action for gossip in only(effects, GossipTransactions) for each in gossip.transactions] == [
-        Lost(bytes(16), FRESH_TAG)
-    ]
+    assert lost_in(effects) == [Lost(bytes(16), FRESH_TAG)]
     assert rig.head == good.id
+
+
+def test_nor_does_one_that_was_signed_blind_and_names_another_height_than_its_block_has(rig: Rig, forge: Forge) -> None:
+    blocks = forge.chain(2)
+    rig.grow(blocks)
+    agreed(rig, blocks[-1], 3)
+    effects = [effect for slot in range(3, 10) for effect in rig.at(slot).handle(Tick())]
+    assert lost_in(effects) == [Lost(bytes(16), FRESH_TAG)]
+
+
+def lost_in(effects: Sequence[Effect]) -> list[Action]:
+    return [each.action for gossip in only(effects, GossipTransactions) for each in gossip.transactions]
 
 
 def test_an_idle_network_with_one_that_makes_empty_blocks_becomes_final_and_then_quiet(forge: Forge) -> None:
