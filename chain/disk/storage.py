@@ -221,9 +221,15 @@ class Storage:
     def import_signing(self, key: bytes, signing: SigningState) -> None:
         """Let this home sign with ``key`` above ``signing``, durably.
 
-        Raises :class:`OperatorError` where the key is known to have signed since.
+        Raises :class:`OperatorError` where the key is known to have signed since, or gave it up for a restart.
         """
-        known = self._signing("exported") or self._signing("signing") or SigningState()
+        known = self._signing("exported") or self._signing("signing")
+        if known is None and self.restart is not None:
+            raise OperatorError(
+                f"what this key signed before, {self.path} gave up for a restart that may still come: start the node, "
+                "it signs again by itself"
+            )
+        known = known or SigningState()
         if signing.slot < known.slot or signing.mhg < known.mhg or self._has_spoken_since(key, signing):
             raise OperatorError(
                 f"this key signed blocks after slot {signing.slot}, where the export ends; export again on the machine "

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from chain.base.errors import OperatorError
+from chain.consensus.restart import Restart
 from chain.content.actions import Enrol
 from chain.content.genesis import Genesis
 from chain.disk import storage
@@ -334,6 +335,25 @@ def test_a_home_that_lost_its_state_exports_none(new: Home, file: Path) -> None:
         export_signing(new, file)
     assert not file.exists()
     assert signing_of(new) == (False, None)
+
+
+def test_what_was_given_up_for_a_restart_does_not_come_back_with_a_file(old: Home, new: Home, file: Path) -> None:
+    # given a home that signed a restart before it got what its key had signed elsewhere
+    export_signing(old, file)
+    with closing(Storage(new.database, GENESIS)) as database:
+        database.sign_restart(Restart(bytes(32), 5, bytes(16)).signed(new.secret, GENESIS.id))
+
+    # then it says nothing from there: the restart may come
+    with pytest.raises(OperatorError, match="gave up for a restart"):
+        import_signing(new, file)
+    assert signing_of(new) == (False, None)
+
+    # but from the new signing state, which moves as any other
+    later = SigningState(mhg=6, last_height=6, tag=b"\x03" * 16)
+    sign(new, later)
+    back = file.with_name("back.json")
+    export_signing(new, back)
+    assert import_signing(new, back) == later
 
 
 def test_a_home_in_use_is_left_alone(old: Home, new: Home, file: Path) -> None:
