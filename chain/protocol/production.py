@@ -204,9 +204,9 @@ class Producer:
     def is_overruled(self, chain: Blockchain) -> bool:
         """Whether the chain made final that this key speaks from another signing state than ours.
 
-        Where that was a restart, ours is lost like any other.  Otherwise another machine did it, and we stop.  A head
-        that is behind what we said, as after a move to another machine, tells nothing, nor does a branch on which the
-        restart that we speak from may still come.
+        Where that was a restart, ours is lost like any other.  Otherwise another machine did it, or this home before an
+        older copy took its place, and we stop.  A head that is behind what we said, as after a move to another machine,
+        tells nothing, nor does a branch on which the restart that we speak from may still come.
         """
         votes, signing = chain.head.votes, self.signing
         tag = votes.electorate.tag(self.secret.public)
@@ -216,6 +216,7 @@ class Producer:
             return False
         self.signing = None
         self.is_stopped = tag.height != votes.base
+        self.may_be_restored = self.is_stopped and signing.tag != self.fresh_tag
         return True
 
     def seen_elsewhere(self, statement: Statement) -> bool:

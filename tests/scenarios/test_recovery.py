@@ -215,6 +215,23 @@ def test_a_restored_backup(drill: Drill, promised: tuple[int, int], starts: int)
     drill.check_nobody_is_to_blame()
 
 
+def test_a_backup_from_before_a_disk_was_lost(drill: Drill) -> None:
+    # given a home whose disk was lost while its node was stopped, so that it started anew
+    host = drill.hosts[2]
+    host.crash()
+    backup = deepcopy(host.disk)
+    drill.lose_disk(2)
+    drill.until_whole()
+
+    # when what it was before is put back, which knows all that was said from the old signing state
+    drill.restore(2, backup)
+
+    # then it speaks anew, by itself
+    drill.until_whole()
+    assert speaks(host)
+    drill.check_nobody_is_to_blame()
+
+
 def test_more_disks_than_are_tolerated(drill: Drill, promised: tuple[int, int]) -> None:
     # given two of four
     drill.lose_disk(2, 3)

@@ -448,7 +448,7 @@ def test_it_speaks_again_once_the_new_tag_is_final_and_knows_what_the_branch_kno
     assert again.header.id == chain.head.header.id
 
 
-def test_a_renewal_that_came_from_another_machine_stops_this_one_once_it_is_final() -> None:
+def test_a_renewal_that_came_from_elsewhere_stops_this_one_once_it_is_final() -> None:
     _, blocks = lost_and_found(6)
     maker = producer(SigningState(slot=1, mhg=1, last_height=1, last_id=blocks[0].id))
     chain = Blockchain(GENESIS)
@@ -457,6 +457,15 @@ def test_a_renewal_that_came_from_another_machine_stops_this_one_once_it_is_fina
         is_final = chain.finalized.height >= 2
         assert maker.is_overruled(chain) is (is_final and not maker.is_stopped) or maker.is_stopped
         assert maker.is_stopped is is_final
+
+
+@pytest.mark.parametrize("tag", [NO_TAG, b"of this process!"])
+def test_a_renewal_was_told_here_before_this_home_was_restored_unless_this_very_process_drew_the_tag_before(
+    tag: bytes,
+) -> None:
+    maker = Producer(GENESIS, BOB, SigningState(mhg=1, last_height=1, tag=tag), b"of this process!")
+    assert maker.is_overruled(blockchain(GENESIS, lost_and_found(6)[1]))
+    assert (maker.is_stopped, maker.may_be_restored) == (True, tag == NO_TAG)
 
 
 def test_a_branch_without_a_restart_that_may_still_come_overrules_nobody() -> None:
