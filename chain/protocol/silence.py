@@ -46,7 +46,10 @@ def _bound(producer: Producer, chain: Blockchain) -> Mute | None:
                 "; enough signed it, but this key leads no slot: let one that does sign the same file, or sign it anew"
             )
         if chain.head.header.mhp > restart.height:
-            why += ", which its head outdoes, as it is prevoted beyond that: let all sign another one, from this head"
+            why += (
+                ", which its head outdoes, as it is prevoted beyond that: where nothing new becomes final, let all "
+                "sign another one, from this head"
+            )
             return Mute("restart_outdone", why)
         return Mute("awaits_restart", why)
     if producer.signing is None:
