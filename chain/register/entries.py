@@ -320,10 +320,10 @@ class Rulings(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How many enrolments a registrar signed on a day of the policy."""
+    """How often a key did something on a day of the policy."""
 
     day: int
-    signed: int
+    times: int
 
 
 class Docket(NamedTuple):

@@ -12,10 +12,14 @@ from chain.content.kinds import decode_statement
 from chain.content.policy import Policy
 from chain.register import validators as seats
 from chain.register.draft import Draft
-from chain.register.statekeys import VALIDATORS_KEY
+from chain.register.entries import Tally
+from chain.register.quotas import tomorrow
+from chain.register.statekeys import VALIDATORS_KEY, losses_key
 
 # A day of one-second slots and a margin for a stall: later, the validator may long be another's.
 EVIDENCE_MAX_AGE_BLOCKS = 200_000
+# Every proof from the genesis shows each loss for good, in some 1.5 kB.  An operator loses one, and perhaps another.
+LOSSES_A_DAY = 8
 
 
 def present_evidence(draft: Draft, action: Evidence, _actor: bytes) -> None:
@@ -73,12 +77,13 @@ def renew_tag(draft: Draft, action: Lost, actor: bytes) -> None:
     """A validator speaks from a new signing state.  Raises :class:`Refused` as :func:`check_loss` does."""
     check_loss(draft, action, actor)
     draft.put(VALIDATORS_KEY, seats.renew(draft.validators, actor, action.tag))
+    draft.put(losses_key(actor), Tally(draft.day, _losses_today(draft, actor) + 1))
 
 
 def check_loss(draft: Draft, action: Lost, actor: bytes) -> None:
-    """Whether ``actor`` sits, speaks with the tag that is lost, and not with the new one.
+    """Whether ``actor`` sits, speaks with the tag that is lost, not with the new one, and lost few today.
 
-    Raises ``NOT_VALIDATOR``, ``TAG_IN_USE``.
+    Raises ``NOT_VALIDATOR``, ``TAG_IN_USE``, ``OVER_QUOTA``.
     """
     if draft.validators.seat(actor) is None:
         raise Refused(Reason.NOT_VALIDATOR, "only a validator has a signing state to lose")
@@ -86,3 +91,13 @@ def check_loss(draft: Draft, action: Lost, actor: bytes) -> None:
         raise Refused(Reason.TAG_IN_USE, "this validator speaks with another tag than the one that was lost")
     if action.tag in (NO_TAG, action.old):
         raise Refused(Reason.TAG_IN_USE, "a tag is fresh and random; this one was used")
+    if _losses_today(draft, actor) >= LOSSES_A_DAY:
+        raise Refused(
+            Reason.OVER_QUOTA,
+            f"{LOSSES_A_DAY} signing states of one key are lost a day; the next day begins in slot {tomorrow(draft)}",
+        )
+
+
+def _losses_today(draft: Draft, actor: bytes) -> int:
+    tally: Tally | None = draft.get(losses_key(actor))
+    return tally.times if tally is not None and tally.day == draft.day else 0

@@ -51,7 +51,7 @@ def spent(draft: Draft, actor: bytes, account: Account | None, action: Action, a
     if day != today:
         used = 0
     if used + ahead >= least and used + ahead >= (most := limit(draft, actor)):
-        raise Refused(Reason.OVER_QUOTA, f"{most} transactions a day; the next day begins in slot {_tomorrow(draft)}")
+        raise Refused(Reason.OVER_QUOTA, f"{most} transactions a day; the next day begins in slot {tomorrow(draft)}")
     return today, used + 1
 
 
@@ -62,9 +62,9 @@ def sign_for(draft: Draft, registrar: bytes) -> None:
         return
     key, today = tally_key(registrar), draft.day
     tally: Tally | None = draft.get(key)
-    count = tally.signed if tally is not None and tally.day == today else 0
+    count = tally.times if tally is not None and tally.day == today else 0
     if count >= most:
-        raise Refused(Reason.OVER_QUOTA, f"{most} enrolments a day; the next day begins in slot {_tomorrow(draft)}")
+        raise Refused(Reason.OVER_QUOTA, f"{most} enrolments a day; the next day begins in slot {tomorrow(draft)}")
     draft.put(key, Tally(today, count + 1))
 
 
@@ -85,5 +85,6 @@ def check_room(draft: Draft) -> None:
         raise Refused(Reason.TOO_MANY_ENROLMENTS, f"{room} strangers enrol in one block; a registrar's word helps")
 
 
-def _tomorrow(draft: Draft) -> int:
+def tomorrow(draft: Draft) -> int:
+    """The slot in which the next day begins."""
     return draft.date((draft.day + 1) * draft.slots(1))

@@ -23,6 +23,7 @@ key                             entry                         meaning
 ``g``                           :class:`Docket`               which motions are open
 ``o`` number                    :class:`Motion`               a motion, open or closed
 ``q`` registrar                 :class:`Tally`                how many enrolments it signed on its last day
+``L`` validator                 :class:`Tally`                how often it lost its signing state on its last day
 ``G``, ``y``, ``l``, ``u``, ``w``  :mod:`chain.content.identities`    whose a key is, and how that changes
 ==============================  ============================  ================================================
 
@@ -82,6 +83,7 @@ from chain.register.statekeys import (
     AUTHORITIES,
     CLOCK_KEY,
     DOCKET_KEY,
+    LOSSES,
     MARKERS,
     MEMBERS,
     MOTIONS,
@@ -125,6 +127,7 @@ _READERS: dict[int, Callable[..., Entry]] = {
     ord(DOCKET_KEY): Docket,
     ord(MOTIONS): Motion,
     ord(TALLIES): Tally,
+    ord(LOSSES): Tally,
     ord(GUARDIANS): Guardians,
     ord(RECOVERIES): Recovery,
     ord(LEAVINGS): Leaving,

@@ -23,7 +23,7 @@ POLICIES, ACCOUNTS, MEMBERS, RATINGS, RECORDS, SUMS, AUTHORITIES, MOTIONS, MARKE
     b"k",
     b"J",
 )
-TALLIES = b"q"
+TALLIES, LOSSES = b"q", b"L"
 ATTRIBUTES = b"x"
 # Where in the key of a rating its rater is.
 RATER_AT = 33
@@ -112,6 +112,11 @@ def attributes_key(member: bytes) -> bytes:
 def tally_key(registrar: bytes) -> bytes:
     """The state key of what a registrar signed."""
     return TALLIES + registrar
+
+
+def losses_key(validator: bytes) -> bytes:
+    """The state key of how often a validator lost its signing state."""
+    return LOSSES + validator
 
 
 def motion_key(number: int) -> bytes:

@@ -31,7 +31,7 @@ class Book:
 
     ``rules`` is the first policy as the row of an amendment has it; ``validators`` are those of the beginning, by
     their weights, and at most ``room`` of them may sit at once.  ``written`` is how much a key wrote on its last day,
-    ``signed`` how many enrolments a registrar signed on its.
+    ``signed`` how many enrolments a registrar signed on its, ``losses`` how many signing states a validator lost.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Book:
         self.accounts: set[bytes] = set(validators)
         self.written: dict[bytes, tuple[int, int]] = {}
         self.signed: dict[bytes, tuple[int, int]] = {}
+        self.losses: dict[bytes, tuple[int, int]] = {}
         self.strangers = 0
         self.guards: dict[bytes, Guard] = {}
         self.recoveries: dict[bytes, tuple[bytes, int, bool]] = {}

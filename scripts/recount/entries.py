@@ -52,6 +52,7 @@ from chain.register.statekeys import (
     account_key,
     attributes_key,
     authority_key,
+    losses_key,
     marker_key,
     member_key,
     motion_key,
@@ -124,6 +125,8 @@ def entries(recount: Recount) -> Iterator[tuple[bytes, Entry]]:
         )
     for registrar, (day, signed) in recount.signed.items():
         yield tally_key(registrar), Tally(day, signed)
+    for validator, (day, lost) in recount.losses.items():
+        yield losses_key(validator), Tally(day, lost)
     for member in recount.enrolled:
         yield from _entries_about(recount, member)
     yield from _identities(recount)

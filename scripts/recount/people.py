@@ -22,6 +22,7 @@ FREE = (
     "rule",
 )
 BLOCK_ROOM = 4_096
+LOSSES_A_DAY = 8
 UNLIMITED = 2**32 - 1
 
 
@@ -49,6 +50,12 @@ class People(Enrolments):
         used = used if day == self._today else 0
         claim(used < most, "more in one day than a quota allows")
         self.written[actor] = self._today, used + 1
+
+    def _count_loss(self, validator: bytes) -> None:
+        day, lost = self.losses.get(validator, (0, 0))
+        lost = lost if day == self._today else 0
+        claim(lost < LOSSES_A_DAY, "more signing states lost in one day than are believed")
+        self.losses[validator] = self._today, lost + 1
 
     def _quota(self, actor: bytes, who: bytes) -> int:
         quotas = self.policy["quotas"]

@@ -150,6 +150,7 @@ class Recount(People, Disputes):
                 self.council.punish(row["signer"], max(row["heights"]), self.height)
             case "lost":
                 self.council.renew(actor, row["old"], row["tag"])
+                self._count_loss(actor)
             case other:
                 raise Fault(f"no rule for {other}")
 

@@ -32,7 +32,7 @@ from chain.content.transactions import verify_transaction
 from chain.register import arbiters, offences, registry
 from chain.register.entries import ACTIVE, CARRIED, LAPSED, OPEN, REVOKED, SUSPENDED, Docket, Motion, Rules
 from chain.register.governance import MAX_OPEN_MOTIONS, MAX_WAIT_DAYS, carry, fall_due
-from chain.register.offences import EVIDENCE_MAX_AGE_BLOCKS
+from chain.register.offences import EVIDENCE_MAX_AGE_BLOCKS, LOSSES_A_DAY
 from chain.register.scores import standing
 from chain.register.statekeys import DOCKET_KEY, VALIDATORS_KEY, authority_key, motion_key
 from chain.register.validators import ADD, MAX_QUEUED, Change, weights_of
@@ -593,6 +593,20 @@ def test_a_validator_renews_its_tag(register: Register) -> None:
     register.do(v3, Lost(TAG, OTHER_TAG))
     register.block()
     assert register.electorate.tags == ((v3.key, OTHER_TAG, 2),)
+
+
+def test_a_signing_state_is_lost_so_often_a_day(register: Register) -> None:
+    # given a validator that loses one after the other
+    _, _, _, v3 = register.validators
+    tag = NO_TAG
+    for number in range(LOSSES_A_DAY):
+        register.do(v3, Lost(tag, tag := bytes([number + 1]) * 16))
+    # then it is not believed once more that day, and others are
+    assert register.refusal(v3, Lost(tag, TAG)) is Reason.OVER_QUOTA
+    register.do(register.validators[2], Lost(NO_TAG, TAG))
+    # and it is on the next
+    register.block(register.draft.slots(1))
+    register.do(v3, Lost(tag, TAG))
 
 
 def test_losing_a_signing_state_refused(register: Register) -> None:
