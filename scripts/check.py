@@ -1,7 +1,7 @@
 """Everything that CI checks, in one command: format, lint, types, adversarial histories, tests.
 
-    uv run scripts/check.py               all of it
-    uv run scripts/check.py -- -k mempool  what follows -- goes to pytest
+    uv run --group dev scripts/check.py                all of it
+    uv run --group dev scripts/check.py -- -k mempool  what follows -- goes to pytest
 
 Exit codes: 0 all is well; that of the first step that failed; 2 for a mistake in usage; 130 for Ctrl-C.
 """
@@ -9,12 +9,14 @@ Exit codes: 0 all is well; that of the first step that failed; 2 for a mistake i
 from __future__ import annotations
 
 from p2p.local.commandline import command
+from p2p.local.startup import end_without
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -40,6 +42,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 @click.pass_context
 def main(context: click.Context, for_pytest: tuple[str, ...]) -> None:
     """Check all that CI checks, one step after the other, and stop at the first that fails."""
+    if find_spec("pytest") is None:
+        end_without("pytest")
     # Tests start hundreds of processes: what one of them compiled is kept for the others, whatever is the habit here.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with _reading_tests(env, for_pytest) as wait_until_read:

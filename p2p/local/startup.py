@@ -23,6 +23,12 @@ INSTALLED = "goodfaith"
 """The command of the wheel; it is ``node.py``."""
 FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 """Where ``node.py`` lies."""
+GROUPS = {
+    "analysis": ("matplotlib", "numpy", "pandas", "scipy", "sklearn", "threadpoolctl"),
+    "index": ("duckdb", "psycopg"),
+    "dev": ("hypothesis", "mypy", "pytest", "ruff"),
+}
+"""What a node does not need, by the group of ``pyproject.toml`` that brings it."""
 # Where one of these is not found, that is our fault, and worth a traceback.
 _OURS = ("", "chain", "node", "p2p", "scripts", "tests")
 
@@ -52,7 +58,8 @@ def end_without(missing: str) -> NoReturn:
     enter = "" if os.path.realpath(os.curdir) == FOLDER else "cd " + shlex.quote(FOLDER) + " && "
     bring = "" if is_there else "python3 -m pip install -q --upgrade --target .uv uv && "
     script = os.path.relpath(os.path.realpath(sys.argv[0]), FOLDER)
-    command = " ".join(map(shlex.quote, [uv, "run", script, *sys.argv[1:]]))
+    group = [part for name, brings in GROUPS.items() if missing in brings for part in ("--group", name)]
+    command = " ".join(map(shlex.quote, [uv, "run", *group, script, *sys.argv[1:]]))
     sys.stderr.write("error: " + missing + " is not installed for this Python; type\n" + enter + bring + command + "\n")
     sys.exit(EXIT_MISTAKE)
 

@@ -19,9 +19,9 @@ _INTRODUCTION = """\
 # The chain in tables
 
     .uv/bin/uv sync --extra index        # DuckDB and the client of PostgreSQL
-    .uv/bin/uv run scripts/index.py --to chain.duckdb --node http://127.0.0.1:4080
-    .uv/bin/uv run scripts/index.py --to postgresql://me@host/chain --home home
-    .uv/bin/uv run scripts/index.py --to chain.duckdb --home home --once --parquet lake
+    .uv/bin/uv run --extra index scripts/index.py --to chain.duckdb --node http://127.0.0.1:4080
+    .uv/bin/uv run --extra index scripts/index.py --to postgresql://me@host/chain --home home
+    .uv/bin/uv run --extra index scripts/index.py --to chain.duckdb --home home --once --parquet lake
 
 follows a running node, or a home, and keeps tables of it that SQL, pandas and dashboards read:
 

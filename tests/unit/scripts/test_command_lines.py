@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from p2p.local.commandline import Command, Group
+from p2p.local.startup import GROUPS
 
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,6 +119,18 @@ def test_what_is_found_missing_late_is_told_too_unless_it_is_ours(missing: str, 
     )
     assert ended.returncode == code
     assert ("Traceback" in ended.stderr) == (code == 1)
+    assert ("uv run --group analysis scripts/manifest.py x" in ended.stderr) == (code == 2)
+
+
+def test_a_library_that_only_some_need_is_brought_by_its_group() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"] | {"index": project["project"]["optional-dependencies"]["index"]}
+    for group, brought in GROUPS.items():
+        texts = [each for each in groups[group] if isinstance(each, str)]
+        names = {re.split(r"[\[>]", text)[0].replace("scikit-learn", "sklearn") for text in texts}
+        assert {*brought} <= names
+        assert group == "dev" or {*brought} == names  # what only checks the project is no script's to ask for
+    assert project["tool"]["uv"]["default-groups"] == []
 
 
 @every_program
