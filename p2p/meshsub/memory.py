@@ -175,4 +175,5 @@ class Pauses:
             self._until_ms.popitem(last=False)
 
     def lasts(self, topic: str, peer: str, now_ms: int) -> bool:
-        return self._until_ms.get((topic, peer), 0) > now_ms
+        until_ms = self._until_ms.get((topic, peer))
+        return until_ms is not None and until_ms > now_ms

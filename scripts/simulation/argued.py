@@ -106,10 +106,6 @@ ARGUED: dict[str, str] = {
     "header.slot > self._began_slot and header.height >= root.height": (
         "Only a restored home to which all that it sees is final takes another way: one history of 39 comes near."
     ),
-    "testimony.Testimony.clear: outcomes = try_out(self._chain, self._mempool, waiting, 0) if waiting else () -> "
-    "outcomes = try_out(self._chain, self._mempool, waiting, 1) if waiting else ()": (
-        "The slot after the head's counts, which is no earlier than either."
-    ),
     "testimony.Testimony._use: return (True, blocks, -height) -> return (False, blocks, -height)": (
         "What is void is then tried in each block, and refused."
     ),

@@ -119,6 +119,7 @@ def test_a_pause_is_of_one_peer_and_topic_and_is_not_shortened(monkeypatch: pyte
     assert [pauses.lasts("t", "p", now_ms) for now_ms in (99, 100)] == [True, False]
     assert not pauses.lasts("u", "p", 0)
     assert not pauses.lasts("t", "q", 0)
+    assert not pauses.lasts("t", "q", -1)  # what began just now has no time before
     monkeypatch.setattr(module, "MAX_PAUSES", 2)
     pauses.add("t", "q", 100)
     pauses.add("t", "r", 100)
