@@ -79,7 +79,10 @@ class Node:
         self.storage = storage
         self.transport = transport
         remedy = launched(when_stalled(home.path))
-        self.telemetry = Telemetry(storage.count_transactions(), home.secret.public, remedy, storage.counted_from)
+        chain, key = engine.chain, home.secret.public
+        above = map(chain.ledger.block_at, range(chain.finalized.height + 1, chain.head.header.height + 1))
+        unfinal = [block for block in above if block is not None]
+        self.telemetry = Telemetry(storage.count_transactions(), key, remedy, storage.counted_from, unfinal)
         self.signatures = Signatures(home.genesis.id, self.waiting)
         self.protocol = LedgerProtocol(self, transport, self.signatures)
         self.url = ""

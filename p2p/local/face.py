@@ -183,7 +183,7 @@ class LocalFace:
             "reorgs": telemetry.reorg_count,
             "faults": telemetry.fault_count,
             "transactions": telemetry.transaction_count,
-            "final_transactions": telemetry.transaction_count - chain.ledger.transactions_above(final.height),
+            "final_transactions": telemetry.final_count,
             "transactions_from": telemetry.counted_from,
             "signatures_checked": node.signatures.checked,
             "cpu_s": round(time.process_time(), 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from chain.base.errors import Refused
 from chain.base.keys import did_from_key
 from chain.branches.stall import Stall, stall_of
+from chain.content.blocks import Block
 from chain.documents.chronicle import header_document
 from chain.documents.people import Document
 from chain.protocol.clock import Mute
@@ -42,16 +43,24 @@ log = structlog.get_logger("node")
 class Telemetry:
     """What a node tells the world about itself: logs, ``/metrics`` and the last head moves.
 
-    Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start, and
-    ``when_stalled`` what an operator does where nothing becomes final.
+    Times are in seconds, as Prometheus wants them.  ``transactions`` is how many the main chain holds at start,
+    ``unfinal`` its blocks that are not final by then, and ``when_stalled`` what an operator does where nothing becomes
+    final.
     """
 
     def __init__(
-        self, transactions: int = 0, own_key: bytes | None = None, when_stalled: str = "", counted_from: int = 1
+        self,
+        transactions: int = 0,
+        own_key: bytes | None = None,
+        when_stalled: str = "",
+        counted_from: int = 1,
+        unfinal: Iterable[Block] = (),
     ) -> None:
         registry = CollectorRegistry()
         self.registry = registry
         self.transaction_count = transactions
+        # Of durable blocks above the final one, by height.
+        self._unfinal = _counts(unfinal)
         self.counted_from = counted_from
         self.reorg_count = 0
         self.fault_count = 0
@@ -146,11 +155,21 @@ class Telemetry:
             remedy=self._when_stalled,
         )
 
+    @property
+    def final_count(self) -> int:
+        """How many of the transactions are in blocks that are final, and as durable as those that are counted."""
+        return self.transaction_count - sum(self._unfinal.values())
+
     def tell_commit(self, commit: Commit, seconds: float) -> None:
         """Count a commit that became durable."""
         self._commit.observe(seconds)
         adopted = sum(len(block.transactions) for block in commit.adopted)
         self.transaction_count += adopted - sum(len(block.transactions) for block in commit.abandoned)
+        for block in commit.abandoned:
+            self._unfinal.pop(block.header.height, None)
+        self._unfinal |= _counts(commit.adopted)
+        if commit.finalized_height is not None:
+            self._unfinal = {height: n for height, n in self._unfinal.items() if height > commit.finalized_height}
         self._transactions.inc(adopted)
 
     def tell_outcomes(self, outcomes: Sequence[Refused | None]) -> None:
@@ -190,3 +209,7 @@ class Telemetry:
         else:
             log.info("head", **facts)
         self.events.tell("head", self.heads[-1])
+
+
+def _counts(blocks: Iterable[Block]) -> dict[int, int]:
+    return {block.header.height: len(block.transactions) for block in blocks}

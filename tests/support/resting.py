@@ -71,6 +71,7 @@ def _face(storage: Storage, home: Path, genesis: Genesis) -> LocalFace:
             reorg_count=0,
             fault_count=0,
             transaction_count=0,
+            final_count=0,
             counted_from=1,
             tell_outcomes=lambda outcomes: None,
         ),

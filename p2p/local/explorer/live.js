@@ -140,10 +140,11 @@ export class Live extends EventTarget {
   async check () {
     if (this.isChecking || this.isHopeless) return
     this.isChecking = true
+    // What the node said before its headers were read: what it says meanwhile may follow from some that were not.
+    const { finalized_height: height, finalized_id: id } = this.status
     try {
       if (!this.follower) await this.begin()
       else await inspection.follow(this.follower, this.findings)
-      const { finalized_height: height, finalized_id: id } = this.status
       if (this.follower?.votes && !this.isHopeless && height <= this.follower.votes.height) await inspection.claim(this.follower, this.findings, height, id)
     } catch (error) {
       if (error.status === undefined) throw error // else the node is away for the moment

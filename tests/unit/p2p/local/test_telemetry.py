@@ -78,6 +78,22 @@ def test_transactions_are_counted_as_they_come_and_go() -> None:
     assert metrics(telemetry)["goodfaith_transactions_total"] == 3
 
 
+def test_of_transactions_those_are_final_whose_blocks_are_durable_and_final() -> None:
+    forge = Forge(GENESIS)
+    first = forge.block(None, _enrolments(2))
+    second = forge.block(first, _enrolments(3))
+    rival = forge.block(first, _enrolments(1), slot=9)
+    # given a start with five transactions, three of them in a block that is not final
+    telemetry = Telemetry(transactions=5, unfinal=(second,))
+    assert telemetry.final_count == 2
+    # when that block gives way to another
+    telemetry.tell_commit(Commit(adopted=(rival,), abandoned=(second,)), 0.0)
+    # then none is final more or less, until that is final
+    assert (telemetry.transaction_count, telemetry.final_count) == (3, 2)
+    telemetry.tell_commit(Commit(finalized_height=2), 0.0)
+    assert telemetry.final_count == 3
+
+
 def _enrolments(count: int) -> list[Any]:
     return [Actor(GENESIS, 100 + number).sign(Enrol()) for number in range(count)]
 
