@@ -265,7 +265,7 @@ class _Recheck:
             self._report.side_blocks += 1
             raw = self._reader.raw_block(bytes(block_id)) or b""
             try:
-                block = _result(bytes(block_id), height, self._executor.submit(_checked_beside, raw, self._genesis.id))
+                block = _result(bytes(block_id), height, self._executor.submit(checked_stored, raw, self._genesis.id))
             except _Wrong as wrong:
                 self._blame(height, f"{_beside(bytes(block_id))}: {wrong.problem.what}")
             else:
@@ -303,8 +303,8 @@ def checked_block(raw: bytes, chain_id: bytes) -> Block:
     return assemble(checked, ballot, [_checked(index, item, chain_id) for index, item in enumerate(transactions)])
 
 
-def _checked_beside(raw: bytes, chain_id: bytes) -> Block:
-    """The same of what lost: of what lost long ago a heading is all that is left."""
+def checked_stored(raw: bytes, chain_id: bytes) -> Block:
+    """The same of a block of which a heading may be all that is left: without transactions then."""
     if not is_bare(raw):
         return checked_block(raw, chain_id)
     header, ballot = decode_heading(raw)

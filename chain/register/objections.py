@@ -76,9 +76,8 @@ def answer(draft: Draft, action: Answer, actor: bytes) -> None:
         if not record.points < action.points <= best_points(draft, record):
             raise Refused(Reason.NOT_BETTER, f"a correction raises the points, from {record.points}")
         corrected = faded(draft, record._replace(points=action.points))
-        if (
-            record.is_disputed
-        ):  # what the objection was about is no more; point by point it would stand past any arbiter
+        # What the objection was about is no more; corrected point by point it would stand past any arbiter.
+        if record.is_disputed:
             corrected = _settled(corrected, upheld=0, arbiter=b"", grounds=b"", stands=0)
         effects.change(draft, subject, action.number, record, corrected)
         draft.happenings.append(Happening("corrected", subject, action.number, record))

@@ -12,8 +12,7 @@ from chain.content.kinds import decode_statement
 from chain.content.policy import Policy
 from chain.register import validators as seats
 from chain.register.draft import Draft
-from chain.register.entries import Tally
-from chain.register.quotas import tomorrow
+from chain.register.quotas import once_more, times_today, tomorrow
 from chain.register.statekeys import VALIDATORS_KEY, losses_key
 
 # A day of one-second slots and a margin for a stall: later, the validator may long be another's.
@@ -77,7 +76,7 @@ def renew_tag(draft: Draft, action: Lost, actor: bytes) -> None:
     """A validator speaks from a new signing state.  Raises :class:`Refused` as :func:`check_loss` does."""
     check_loss(draft, action, actor)
     draft.put(VALIDATORS_KEY, seats.renew(draft.validators, actor, action.tag))
-    draft.put(losses_key(actor), Tally(draft.day, _losses_today(draft, actor) + 1))
+    once_more(draft, losses_key(actor))
 
 
 def check_loss(draft: Draft, action: Lost, actor: bytes) -> None:
@@ -91,13 +90,8 @@ def check_loss(draft: Draft, action: Lost, actor: bytes) -> None:
         raise Refused(Reason.TAG_IN_USE, "this validator speaks with another tag than the one that was lost")
     if action.tag in (NO_TAG, action.old):
         raise Refused(Reason.TAG_IN_USE, "a tag is fresh and random; this one was used")
-    if _losses_today(draft, actor) >= LOSSES_A_DAY:
+    if times_today(draft, losses_key(actor)) >= LOSSES_A_DAY:
         raise Refused(
             Reason.OVER_QUOTA,
             f"{LOSSES_A_DAY} signing states of one key are lost a day; the next day begins in slot {tomorrow(draft)}",
         )
-
-
-def _losses_today(draft: Draft, actor: bytes) -> int:
-    tally: Tally | None = draft.get(losses_key(actor))
-    return tally.times if tally is not None and tally.day == draft.day else 0

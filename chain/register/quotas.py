@@ -60,12 +60,21 @@ def sign_for(draft: Draft, registrar: bytes) -> None:
     most = draft.policy.quotas.registrar
     if most == NO_LIMIT:
         return
-    key, today = tally_key(registrar), draft.day
-    tally: Tally | None = draft.get(key)
-    count = tally.times if tally is not None and tally.day == today else 0
-    if count >= most:
+    key = tally_key(registrar)
+    if times_today(draft, key) >= most:
         raise Refused(Reason.OVER_QUOTA, f"{most} enrolments a day; the next day begins in slot {tomorrow(draft)}")
-    draft.put(key, Tally(today, count + 1))
+    once_more(draft, key)
+
+
+def times_today(draft: Draft, key: bytes) -> int:
+    """How often that happened today which the tally under a key of the state counts."""
+    tally: Tally | None = draft.get(key)
+    return tally.times if tally is not None and tally.day == draft.day else 0
+
+
+def once_more(draft: Draft, key: bytes) -> None:
+    """It happened once more."""
+    draft.put(key, Tally(draft.day, times_today(draft, key) + 1))
 
 
 def stranger_room(policy: Policy, room: int = MAX_BLOCK_TRANSACTIONS) -> int:

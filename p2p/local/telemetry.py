@@ -163,14 +163,14 @@ class Telemetry:
     def tell_commit(self, commit: Commit, seconds: float) -> None:
         """Count a commit that became durable."""
         self._commit.observe(seconds)
-        adopted = sum(len(block.transactions) for block in commit.adopted)
-        self.transaction_count += adopted - sum(len(block.transactions) for block in commit.abandoned)
-        for block in commit.abandoned:
-            self._unfinal.pop(block.header.height, None)
-        self._unfinal |= _counts(commit.adopted)
+        adopted, abandoned = _counts(commit.adopted), _counts(commit.abandoned)
+        self.transaction_count += sum(adopted.values()) - sum(abandoned.values())
+        for height in abandoned:
+            self._unfinal.pop(height, None)
+        self._unfinal |= adopted
         if commit.finalized_height is not None:
             self._unfinal = {height: n for height, n in self._unfinal.items() if height > commit.finalized_height}
-        self._transactions.inc(adopted)
+        self._transactions.inc(sum(adopted.values()))
 
     def tell_outcomes(self, outcomes: Sequence[Refused | None]) -> None:
         """Count what was submitted and refused."""

@@ -21,7 +21,7 @@ from chain.base.keys import did_from_key, self_test
 from chain.branches.blockchain import Blockchain, Snapshot
 from chain.branches.paged import PagedStore
 from chain.consensus.ballots import Ballot
-from chain.consensus.headers import Header, VerifiedHeader, verify_header
+from chain.consensus.headers import Header, VerifiedHeader
 from chain.consensus.judgement import judge
 from chain.consensus.votecodec import decode_votes, encode_votes
 from chain.consensus.votes import Votes
@@ -31,7 +31,7 @@ from chain.disk.database import BLOCKS_AT_ONCE, DATABASE, Database
 from chain.disk.inspection import header_of_genesis
 from chain.disk.postgres import open_database
 from chain.disk.reader import Reader
-from chain.disk.recheck import checked_block, recheck
+from chain.disk.recheck import checked_stored, recheck
 from chain.disk.rows import StoredRows
 from chain.disk.schema import BETWEEN, bounds, short_id, unseal
 from chain.disk.scrub import rows_to_scrub, scrub
@@ -345,11 +345,8 @@ def _copies(database: Path) -> Iterator[str]:
 def _whole(block_id: bytes, stored: bytes, chain_id: bytes) -> tuple[VerifiedHeader, Ballot, Block | None]:
     """A block with all its signatures checked; None where its heading is all that is left.  Raises :class:`Refused`."""
     raw = unseal(block_id, stored)
-    if is_bare(raw):
-        header, ballot = decode_heading(raw)
-        return verify_header(header, chain_id), ballot, None
-    block = checked_block(raw, chain_id)
-    return block.header, block.ballot, block
+    block = checked_stored(raw, chain_id)
+    return block.header, block.ballot, None if is_bare(raw) else block
 
 
 def _what_is_left(row: _Row) -> tuple[VerifiedHeader, Ballot] | None:

@@ -46,16 +46,16 @@ class People(Enrolments):
         answers = answers and (row["kind"], row.get("verdict")) != ("answer", 1)
         if answers or all(quotas[name] == UNLIMITED for name in ("member", "fresh", "office")):
             return
-        day, used = self.written.get(actor, (0, 0))
-        used = used if day == self._today else 0
-        claim(used < most, "more in one day than a quota allows")
-        self.written[actor] = self._today, used + 1
+        self._once_more(self.written, actor, most, "more in one day than a quota allows")
 
     def _count_loss(self, validator: bytes) -> None:
-        day, lost = self.losses.get(validator, (0, 0))
-        lost = lost if day == self._today else 0
-        claim(lost < LOSSES_A_DAY, "more signing states lost in one day than are believed")
-        self.losses[validator] = self._today, lost + 1
+        self._once_more(self.losses, validator, LOSSES_A_DAY, "more signing states lost in one day than are believed")
+
+    def _once_more(self, tallies: dict[bytes, tuple[int, int]], key: bytes, most: int, what: str) -> None:
+        day, times = tallies.get(key, (0, 0))
+        times = times if day == self._today else 0
+        claim(times < most, what)
+        tallies[key] = self._today, times + 1
 
     def _quota(self, actor: bytes, who: bytes) -> int:
         quotas = self.policy["quotas"]
@@ -79,10 +79,8 @@ class People(Enrolments):
         quotas, signer = self.policy["quotas"], self.who(row["registrar"])
         if signer:
             if quotas["registrar"] != UNLIMITED:
-                day, signed = self.signed.get(signer, (0, 0))
-                signed = signed if day == self._today else 0
-                claim(signed < quotas["registrar"], "a registrar signs more in one day than its quota allows")
-                self.signed[signer] = self._today, signed + 1
+                what = "a registrar signs more in one day than its quota allows"
+                self._once_more(self.signed, signer, quotas["registrar"], what)
         else:
             self.strangers += 1
             room = max(1, BLOCK_ROOM * quotas["strangers_permille"] // 1_000)
