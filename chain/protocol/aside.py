@@ -26,24 +26,23 @@ class Aside:
     """
 
     def __init__(self) -> None:
-        self._members = _Room(MAX_ACTORS)
-        self._strangers = _Room(MAX_ACTORS)
+        # Of members, and of keys that did not enrol.
+        self._rooms = _Room(MAX_ACTORS), _Room(MAX_ACTORS)
 
     def __iter__(self) -> Iterator[VerifiedTransaction]:
-        rooms = (self._members, self._strangers)
-        return (transaction for room in rooms for own in room.values() for _, transaction in own.values())
+        return (transaction for room in self._rooms for own in room.values() for _, transaction in own.values())
 
     def put(self, transaction: VerifiedTransaction, height: int | None, *, is_strangers: bool = False) -> None:
         """The block at ``height`` rules this out, or another is in its place."""
         self.drop(transaction)
-        room = self._strangers if is_strangers else self._members
+        room = self._rooms[is_strangers]
         if transaction.actor not in room:
             room[transaction.actor] = Newest(MAX_OF_ACTOR)
         room[transaction.actor][transaction.id] = height, transaction
 
     def drop(self, transaction: VerifiedTransaction) -> None:
-        """A block holds it."""
-        for room in (self._members, self._strangers):
+        """It stands aside no more, as where a block holds it."""
+        for room in self._rooms:
             own = room.get(transaction.actor)
             if own is not None:
                 own.pop(transaction.id, None)
@@ -64,7 +63,7 @@ class Aside:
 
     def _take(self, is_meant: Callable[[int | None], bool]) -> list[VerifiedTransaction]:
         taken: list[VerifiedTransaction] = []
-        for room in (self._members, self._strangers):
+        for room in self._rooms:
             for actor, own in list(room.items()):
                 leaving = [key for key, (height, _) in own.items() if is_meant(height)]
                 taken.extend(own.pop(key)[1] for key in leaving)
